@@ -1,0 +1,70 @@
+"""Every error that a user of Himmel can meet, each with what to do about it.
+
+Owns: the exception types. Knows nothing else of the project: standard library only.
+A command line shows ``str(error)`` as one line and exits with ``error.exit_status``.
+"""
+
+
+class HimmelError(Exception):
+    """Base of all errors that are the user's to solve; its text is one line that says what to do."""
+
+    exit_status = 1
+
+
+class BadRequest(HimmelError):
+    """A value that cannot be used; the text names the allowed ones."""
+
+    exit_status = 2
+
+
+class UnknownModel(BadRequest):
+    """A model name that is not installed."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"unknown model '{name}'; known: {', '.join(known)}")
+
+
+class UnreadableMedia(HimmelError):
+    """A picture or clip that cannot be decoded."""
+
+    def __init__(self, path: object, why: str) -> None:
+        super().__init__(f"cannot read '{path}': {why}")
+
+
+class NoRecipe(HimmelError):
+    """A clip that carries no recipe of ours."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(f"'{path}' carries no Himmel recipe: it was not made by Himmel, or its metadata was removed")
+
+
+class CannotWrite(HimmelError):
+    """An output that could not be written; nothing half-written is left behind."""
+
+    def __init__(self, path: object, why: str) -> None:
+        super().__init__(f"cannot write '{path}': {why}; nothing was left behind")
+
+
+class BadCheckpoint(HimmelError):
+    """Weights that are damaged, of another version, or not ours."""
+
+    def __init__(self, path: object, why: str) -> None:
+        super().__init__(f"cannot load weights '{path}': {why}")
+
+
+class MissingAsset(HimmelError):
+    """Art of the training world that is not in the cache yet."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is not in the cache; run 'himmel world fetch' once")
+
+
+class FetchFailed(HimmelError):
+    """A download of art that failed, or whose checksum is not the pinned one."""
+
+
+class DeviceUnavailable(BadRequest):
+    """A device that this machine does not have."""
+
+    def __init__(self, name: str, available: list[str]) -> None:
+        super().__init__(f"device '{name}' is not available here; available: auto, {', '.join(available)}")
