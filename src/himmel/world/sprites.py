@@ -1,0 +1,137 @@
+"""The cut-outs: pictures of nouns in drawing styles, as one tensor.
+
+Owns: finding a picture in its archive, rasterising, fitting, turning it to the right, the atlas and its file.
+Knows nothing of scenes, motion and captions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageOps
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from himmel.errors import BadRequest, MissingAsset
+from himmel.world.archives import ARCHIVES, fetch, read_files
+from himmel.world.nouns import NOUNS, Noun
+
+__all__ = ["Atlas", "build_atlas", "fetch"]
+
+ATLAS_VERSION = 1  # counts up when the same art gives other pixels
+MARGIN = 1 / 32  # of the square, on each side
+FAINT = 8  # alpha up to this does not count as picture
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Pictures by (noun, style), all of one square size, all facing right where they have a side.
+
+    ``pixels`` is uint8 (N, 4, S, S), straight RGBA, each picture centred on its bounding box.
+    """
+
+    keys: tuple[tuple[str, str], ...]
+    pixels: torch.Tensor
+
+    def index(self, noun: str, style: str) -> int:
+        """The row of one picture. Raises MissingAsset where the atlas does not hold it."""
+        try:
+            return self.keys.index((noun, style))
+        except ValueError:
+            raise MissingAsset(f"the picture of '{noun}' in style '{style}'") from None
+
+    def save(self, path: Path) -> None:
+        """Write as safetensors, the keys as JSON in the header; appears whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        save_file({"pixels": self.pixels.contiguous()}, part, metadata={"keys": json.dumps(self.keys)})
+        part.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Atlas:
+        """Read what :meth:`save` wrote. Raises MissingAsset where it is absent or damaged."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                keys = json.loads(file.metadata()["keys"])
+                return cls(tuple((noun, style) for noun, style in keys), file.get_tensor("pixels"))
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise MissingAsset(f"the atlas '{path}'") from error
+
+
+def build_atlas(nouns: Sequence[str], styles: Sequence[str], cache: Path, size: int = 128) -> Atlas:
+    """The pictures of all these nouns in all these styles, noun by noun; built once, then read from the cache.
+
+    Raises BadRequest for an unknown noun or style, MissingAsset where the art was not fetched.
+    """
+    unknown = [noun for noun in nouns if noun not in NOUNS]
+    if unknown:
+        raise BadRequest(f"unknown nouns: {', '.join(unknown)}; known: {', '.join(NOUNS)}")
+    path = cache / f"atlas-{_digest(nouns, styles, size)}.safetensors"
+    if path.exists():
+        return Atlas.load(path)
+    pictures = {style: _pictures(style, nouns, cache, size) for style in styles}
+    keys = tuple((noun, style) for noun in nouns for style in styles)
+    pixels = torch.stack([_tensor(pictures[style][noun]) for noun, style in keys])
+    atlas = Atlas(keys, pixels)
+    atlas.save(path)
+    return atlas
+
+
+def fitted(picture: Image.Image, size: int) -> Image.Image:
+    """The picture cut to what is visible, scaled to a square of this size with a margin, and centred."""
+    picture = picture.convert("RGBA")
+    box = picture.getchannel("A").point(lambda alpha: 255 * (alpha > FAINT)).getbbox()
+    if box is None:
+        raise MissingAsset("a picture that is not empty")
+    inner = round(size * (1 - 2 * MARGIN))
+    shape = ImageOps.contain(picture.crop(box), (inner, inner), Image.Resampling.LANCZOS)
+    square = Image.new("RGBA", (size, size))
+    square.paste(shape, ((size - shape.width) // 2, (size - shape.height) // 2))
+    return square
+
+
+def facing_right(picture: Image.Image, facing: str) -> Image.Image:
+    """The picture, mirrored where it looks to the left."""
+    return ImageOps.mirror(picture) if facing == "left" else picture
+
+
+def _pictures(style: str, nouns: Sequence[str], cache: Path, size: int) -> dict[str, Image.Image]:
+    if style != "3d":
+        raise BadRequest(f"unknown style '{style}'; known: 3d")
+    found = _published_3d([NOUNS[noun] for noun in nouns], cache)
+    return {key: facing_right(fitted(picture, size), NOUNS[key].facing[style]) for key, picture in found.items()}
+
+
+def _published_3d(nouns: Sequence[Noun], cache: Path) -> dict[str, Image.Image]:
+    paths = {noun.key: [f"package/assets/{noun.hex.lower()}{end}.webp" for end in ("", "-fe0f")] for noun in nouns}
+    files = read_files(ARCHIVES["3d"], cache, {path for pair in paths.values() for path in pair})
+    pictures = {}
+    for key, pair in paths.items():
+        path = next((path for path in pair if path in files), None)
+        if path is None:
+            raise MissingAsset(f"the picture of '{key}' in style '3d'")
+        pictures[key] = Image.open(io.BytesIO(files[path]))
+    return pictures
+
+
+def _tensor(picture: Image.Image) -> torch.Tensor:
+    flat = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
+    return flat.view(picture.height, picture.width, 4).permute(2, 0, 1).contiguous()
+
+
+def _digest(nouns: Sequence[str], styles: Sequence[str], size: int) -> str:
+    """Names everything that settles the pixels, so that a changed pin, code point or facing builds anew."""
+    told = [
+        ATLAS_VERSION,
+        size,
+        list(styles),
+        [archive.sha256 for archive in ARCHIVES.values()],
+        [(key, NOUNS[key].hex, sorted(NOUNS[key].facing.items())) for key in nouns],
+    ]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
