@@ -1,0 +1,87 @@
+"""Samplers: plain functions that carry noise to a clean sample along a velocity field.
+
+Owns: the noise schedule and the solvers. Knows nothing of models, prompts, frames or guidance: a sampler
+receives a callable, and whoever wants progress counts the calls of it (``evaluations`` says how many come).
+
+Convention, everywhere in the engine (rectified flow, Liu et al. 2022, arXiv:2209.03003):
+``x(level) = (1 - level) * clean + level * noise``, so ``dx/dlevel = velocity = noise - clean``.
+Level 1 is pure noise, level 0 is clean; ``levels`` is 1-D, decreasing, and includes both ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from himmel.errors import BadRequest
+
+Velocity = Callable[[Tensor, Tensor], Tensor]  # (x of any shape, level of shape ()) -> like x
+Sampler = Callable[[Velocity, Tensor, Tensor], Tensor]  # (velocity, x at levels[0], levels) -> x at levels[-1]
+
+
+def schedule(steps: int, shift: float = 1.0) -> Tensor:
+    """Noise levels of ``steps`` steps: float32 (steps + 1,), from exactly 1 down to exactly 0, on the CPU.
+
+    ``shift`` above 1 spends more of the steps where there is much noise, as larger clips need
+    (Esser et al. 2024, arXiv:2403.03206, section 5.3.2; the same shift as in flux).
+    Raises BadRequest for less than one step or a shift that is not positive.
+    """
+    if steps < 1 or shift <= 0:
+        raise BadRequest(f"steps {steps} with shift {shift} is not possible; allowed: steps from 1, shift above 0")
+    even = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
+    return (shift * even / (1 + (shift - 1) * even)).float()
+
+
+def euler(velocity: Velocity, x: Tensor, levels: Tensor) -> Tensor:
+    """First order, one evaluation a step. x at ``levels[0]``, any shape; returns x at ``levels[-1]``."""
+    for level, following in pairwise(levels):
+        x = x + (following - level) * velocity(x, level)
+    return x
+
+
+def heun(velocity: Velocity, x: Tensor, levels: Tensor) -> Tensor:
+    """Second order, two evaluations a step, but one in the last.
+
+    As in Karras et al. 2022 (arXiv:2206.00364, algorithm 1), the last step is Euler's: level 0 is where
+    frames are known, and a model is never asked for its velocity there.
+    """
+    for level, following in pairwise(levels):
+        slope = velocity(x, level)
+        ahead = x + (following - level) * slope
+        if following == levels[-1]:
+            return ahead
+        x = x + (following - level) * (slope + velocity(ahead, following)) / 2
+    return x
+
+
+def multistep(velocity: Velocity, x: Tensor, levels: Tensor) -> Tensor:
+    """Second order, one evaluation a step: Adams and Bashforth's two-step method for uneven steps.
+
+    Continues the slope's change over the step before. The first step has none before it and is Euler's.
+    (Hairer, Nørsett and Wanner, Solving Ordinary Differential Equations I, section III.5.)
+    """
+    before: tuple[Tensor, Tensor] | None = None  # slope and length of the step before
+    for level, following in pairwise(levels):
+        slope, length = velocity(x, level), following - level
+        change = torch.zeros_like(slope) if before is None else (slope - before[0]) / before[1]
+        x = x + length * (slope + length / 2 * change)
+        before = slope, length
+    return x
+
+
+SAMPLERS: dict[str, Sampler] = {"euler": euler, "heun": heun, "multistep": multistep}
+
+
+def sampler_named(name: str) -> Sampler:
+    """The sampler of this name; raises BadRequest that names the known ones."""
+    if name not in SAMPLERS:
+        raise BadRequest(f"unknown sampler '{name}'; allowed: {', '.join(SAMPLERS)}")
+    return SAMPLERS[name]
+
+
+def evaluations(sampler: Sampler, steps: int) -> int:
+    """How often a sampler calls its velocity in this many steps, for progress bars."""
+    return 2 * steps - 1 if sampler is heun else steps
