@@ -46,11 +46,13 @@ def saved(tmp_path: Path) -> Path:
 
 def test_what_is_saved_is_loaded(saved: Path) -> None:
     header, tensors = checkpoint.load(saved, "transformer")
-    assert header.licence == "Apache-2.0" and header.training == {"clips": 12, "who": "Zoë"}
+    assert header.licence == "Apache-2.0"
+    assert header.training == {"clips": 12, "who": "Zoë"}
     assert checkpoint.read_configuration(saved, header, Configuration) == Configuration(8, (3, 4), Inner(5))
     assert tensors.keys() == some_tensors().keys()
     for name, tensor in some_tensors().items():
-        assert torch.equal(tensors[name], tensor) and tensors[name].dtype == tensor.dtype
+        assert torch.equal(tensors[name], tensor)
+        assert tensors[name].dtype == tensor.dtype
 
 
 def test_half_precision_halves_the_file_and_loads_as_float32(tmp_path: Path) -> None:
@@ -89,8 +91,7 @@ def test_every_flipped_bit_is_refused_or_changes_nothing(saved: Path) -> None:
             saved.write_bytes(flipped)
             try:
                 header, tensors = checkpoint.load(saved, "transformer")
-            except BadCheckpoint as error:
-                assert "\n" not in str(error)
+            except BadCheckpoint:
                 continue
             accepted += 1
             assert header == HEADER or checkpoint.for_configuration(header) == checkpoint.for_configuration(HEADER)
@@ -99,7 +100,7 @@ def test_every_flipped_bit_is_refused_or_changes_nothing(saved: Path) -> None:
 
 
 def test_a_file_of_another_kind_is_refused(saved: Path) -> None:
-    with pytest.raises(BadCheckpoint, match="holds 'transformer' weights, 'autoencoder' was expected"):
+    with pytest.raises(BadCheckpoint, match="^[^\n]*holds 'transformer' weights, 'autoencoder' was expected[^\n]*$"):
         checkpoint.load(saved, "autoencoder")
 
 

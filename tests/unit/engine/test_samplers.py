@@ -60,7 +60,8 @@ def test_evaluations_are_counted_right_and_never_at_level_zero(sampler: Sampler,
 def test_the_schedule_runs_from_noise_to_clean_and_shift_stays_longer_in_noise() -> None:
     even, shifted = schedule(8), schedule(8, shift=3.0)
     for levels in (even, shifted):
-        assert levels[0] == 1 and levels[-1] == 0
+        assert levels[0] == 1
+        assert levels[-1] == 0
         assert (levels.diff() < 0).all()
     torch.testing.assert_close(even, torch.linspace(1, 0, 9))
     assert shifted[4] == pytest.approx(0.75)  # 3 * 0.5 / (1 + 2 * 0.5)
