@@ -100,7 +100,7 @@ def test_every_flipped_bit_is_refused_or_changes_nothing(saved: Path) -> None:
 
 
 def test_a_file_of_another_kind_is_refused(saved: Path) -> None:
-    with pytest.raises(BadCheckpoint, match="^[^\n]*holds 'transformer' weights, 'autoencoder' was expected[^\n]*$"):
+    with pytest.raises(BadCheckpoint, match=r"^[^\n]*holds 'transformer' weights, 'autoencoder' was expected[^\n]*$"):
         checkpoint.load(saved, "autoencoder")
 
 
