@@ -156,9 +156,11 @@ def _value_of(path: Path, hint: Any, value: Any) -> Any:
     """JSON knows no tuples and no dataclasses; the field's type says where they were."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
         return _dataclass_of(path, hint, value)
-    if typing.get_origin(hint) is tuple and isinstance(value, list):
-        return tuple(tuple(item) if isinstance(item, list) else item for item in value)
-    return value
+    return _as_tuple(value) if typing.get_origin(hint) is tuple else value
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(item) for item in value) if isinstance(value, list) else value
 
 
 def _digest(fields: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:

@@ -22,6 +22,7 @@ class Configuration:
     width: int
     stages: tuple[int, ...] = (1, 2)
     inner: Inner = Inner()
+    table: tuple[tuple[str, tuple[int, ...]], ...] = (("a", (1, 2)),)
 
 
 HEADER = Header(
