@@ -38,6 +38,13 @@ class NoRecipe(HimmelError):
         super().__init__(f"'{path}' carries no Himmel recipe: it was not made by Himmel, or its metadata was removed")
 
 
+class BadRecipe(HimmelError):
+    """A recipe that this version of Himmel cannot follow: damaged, or written by another version."""
+
+    def __init__(self, path: object, why: str) -> None:
+        super().__init__(f"cannot follow the recipe in '{path}': {why}; the Himmel that made it can")
+
+
 class CannotWrite(HimmelError):
     """An output that could not be written; nothing half-written is left behind."""
 

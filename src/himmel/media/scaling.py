@@ -1,0 +1,56 @@
+"""Making frames fit: other sizes, other frame rates.
+
+Owns: resizing (Lanczos), cropping a picture to a shape, and changing the frame rate of a stream.
+Frames are uint8 arrays (n, H, W, 3), RGB. Knows nothing of models and files, and no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from himmel.spec import Size
+
+
+def resize_frames(frames: np.ndarray, size: Size) -> np.ndarray:
+    """Scale uint8 (n, h, w, 3) to uint8 (n, H, W, 3) with Lanczos; other proportions stretch the picture."""
+    if frames.shape[1:3] == (size.height, size.width):
+        return frames
+    target = (size.width, size.height)
+    return np.stack([np.asarray(Image.fromarray(frame).resize(target, Image.Resampling.LANCZOS)) for frame in frames])
+
+
+def crop_to(picture: np.ndarray, size: Size) -> np.ndarray:
+    """Scale one uint8 (h, w, 3) with Lanczos until it fills ``size``, and cut off evenly what hangs over."""
+    target = (size.width, size.height)
+    return np.asarray(ImageOps.fit(Image.fromarray(picture), target, Image.Resampling.LANCZOS))
+
+
+def change_rate(chunks: Iterable[np.ndarray], *, native_fps: int, fps: int, count: int) -> Iterator[np.ndarray]:
+    """Re-time a stream: ``count`` frames at ``fps`` out of chunks (n, H, W, 3) at ``native_fps``, as they come.
+
+    Frame ``i`` shows the moment ``i / fps``, blended linearly of the two frames around it; after the last frame
+    the picture stands still. Holds two frames beside the current chunk. Equal rates pass frames unchanged.
+    """
+    made = 0
+    before: np.ndarray | None = None
+    for index, frame in enumerate(frame for chunk in chunks for frame in chunk):
+        due = []
+        while made < count and made * native_fps <= index * fps:
+            due.append(frame if before is None else _blend(before, frame, made * native_fps / fps - index + 1))
+            made += 1
+        if due:
+            yield np.stack(due)
+        before = frame
+    if before is not None and made < count:
+        yield np.repeat(before[None], count - made, axis=0)
+
+
+def _blend(before: np.ndarray, after: np.ndarray, weight: float) -> np.ndarray:
+    """``weight`` 0 gives the frame before, 1 the frame after, exactly."""
+    if weight in (0.0, 1.0):
+        return after if weight else before
+    mixed = before.astype(np.float32) * (1 - weight) + after.astype(np.float32) * weight
+    return np.rint(mixed).astype(np.uint8)
