@@ -17,13 +17,13 @@ def draw_city(c: Canvas) -> None:
     row = c.row(0.2)
     c.paint(c.colour("#9fafc4"), pillar(row.x, c.y - 0.8, row.roll(0.07, 0.11), row.roll(0.4, 0.68)))
     row = c.row(0.32)
-    half, tall = row.roll(0.11, 0.15), row.roll(0.34, 0.6)
+    half, tall = row.roll(0.11, 0.15), row.roll(0.36, 0.64)
     house = pillar(row.x, c.y - 0.8, half, tall)
     c.cut(row.pick(("#6f7f9c", "#8a7f93", "#a0776a", "#5f7d8d")), house)
     pane_x = torch.remainder(row.x + 0.0375, 0.075) - 0.0375
     pane_y = torch.remainder(c.y - 0.8 + tall, 0.1) - 0.055
     windows = box(pane_x, pane_y, 0.02, 0.028).maximum(house + 0.028).maximum(c.y - 0.72)
-    c.paint(c.plain("#f3dc9a"), windows, 0.9)
+    c.paint(c.plain("#ffdf7a"), windows, 0.9)
     c.cut(c.colour("#b9b4ad"), 0.77 - c.y)
     c.paint(c.colour("#a19c98"), 0.8 - c.y)
     c.paint(c.colour("#8d8a8a"), 0.93 - c.y)
@@ -52,8 +52,8 @@ def draw_garden(c: Canvas) -> None:
     c.fill(c.fade(c.colour("#a9d9ee"), c.colour("#e9f4ee"), 0, 0.4))
     row = c.row(0.32)
     c.cut(c.colour("#5f9e5c"), together(disc(row.x, c.y - row.roll(0.36, 0.42), 0.17), 0.42 - c.y), 0.14)
-    picket = c.row(0.11)
-    slat = together(pillar(picket.x, c.y - 0.66, 0.032, 0.22), tent(picket.x, c.y - 0.44, 0.032, 0.05))
+    picket = c.row(0.135)
+    slat = together(pillar(picket.x, c.y - 0.66, 0.042, 0.22), tent(picket.x, c.y - 0.44, 0.042, 0.06))
     rails = (torch.remainder(c.y - 0.46, 0.12) - 0.03).abs() - 0.014
     rails = rails.maximum(0.46 - c.y).maximum(c.y - 0.64)
     c.cut(c.colour("#f6f2e8", 0.01), together(slat, rails + 0 * c.x))
@@ -83,9 +83,11 @@ def draw_room(c: Canvas) -> None:
     c.paint(c.fade(c.colour("#b98a5e"), c.colour("#a8794f"), 0.72, 1), 0.72 - c.y)
     c.paint(c.plain("#f4ece0"), (c.y - 0.715).abs() - 0.016 + 0 * c.x)
     c.paint(c.plain("#fff3c4"), disc(row.x, c.y - 0.34, 0.16) + lamp, 0.6, soft=0.2)
-    c.paint(c.plain("#5d4a40"), together(pillar(row.x, c.y - 0.78, 0.01, 0.4), box(row.x, c.y - 0.785, 0.06, 0.012)) + lamp)
+    c.paint(
+        c.plain("#5d4a40"), together(pillar(row.x, c.y - 0.78, 0.01, 0.4), box(row.x, c.y - 0.785, 0.06, 0.012)) + lamp
+    )
     shade = (row.x.abs() - 0.05 - 0.35 * (c.y - 0.27)).maximum((c.y - 0.34).abs() - 0.07)
-    c.cut(row.pick(("#e9b44f", "#d9775f", "#6fa09a")), shade + lamp)
+    c.cut(row.pick(("#f9cf5c", "#f7c94a", "#fbd670")), shade + lamp)
 
 
 def draw_stage(c: Canvas) -> None:

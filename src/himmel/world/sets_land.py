@@ -5,8 +5,10 @@ Owns: beach, forest, snow, desert, mountains, meadow. Knows ``canvas`` and ``cut
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from himmel.world.canvas import Canvas
-from himmel.world.cutouts import bar, cloud, disc, ellipse, pillar, tent, together, without
+from himmel.world.cutouts import bar, cloud, disc, ellipse, pillar, tent, together
 
 
 def draw_beach(c: Canvas) -> None:
@@ -22,13 +24,15 @@ def draw_beach(c: Canvas) -> None:
     palm, parasol = row.turns(2)
     _palm(c, row.x - row.roll(-0.04, 0.04), c.y - row.roll(0.7, 0.74), palm)
     dx, dy = row.x - row.roll(-0.06, 0.06), c.y - row.roll(0.76, 0.8)
-    c.paint(c.plain("#f7f1e3"), pillar(dx, dy, 0.01, 0.26) + parasol)
-    hood = without(ellipse(dx, dy + 0.2, 0.17, 0.14), -dy - 0.2) + parasol
+    c.paint(c.plain("#f7f1e3"), pillar(dx, dy, 0.011, 0.26) + parasol)
+    hood = ellipse(dx, dy + 0.2, 0.18, 0.16).maximum(dy + 0.2) + parasol
     c.cut(row.pick(("#d8604f", "#e29a3f", "#c9587c", "#5f8fc4")), hood)
-    c.paint(c.plain("#f7f1e3"), together(hood + 0.01, hood).maximum(dx.abs() - 0.05))
+    # Two pale stripes that meet at the tip, as on any parasol.
+    stripe = (dx.abs() - 0.42 * (dy + 0.38) - 0.012).abs() - 0.14 * (dy + 0.37).clamp(min=0)
+    c.paint(c.plain("#f7f1e3"), hood.maximum(stripe))
 
 
-def _palm(c: Canvas, dx, dy, absent) -> None:  # type: ignore[no-untyped-def]
+def _palm(c: Canvas, dx: Tensor, dy: Tensor, absent: Tensor) -> None:
     trunk = bar(dx, dy, 0.05, -0.4, 0.018)
     c.cut(c.colour("#9a6f4a"), trunk + absent)
     x, y = dx - 0.05, dy + 0.4
@@ -69,13 +73,14 @@ def draw_snow(c: Canvas) -> None:
     for base, spacing, size in ((0.62, 0.3, 0.26), (0.72, 0.5, 0.42)):
         row = c.row(spacing)
         dx, dy, tall = row.x - row.roll(-0.03, 0.03), c.y - base, size * row.roll(0.8, 1.1)
-        gone = row.maybe(0.85)
+        gone, green = row.maybe(0.85), c.colour("#3f6f6b", 0.01)
         c.paint(c.colour("#6b5a53"), pillar(dx, dy, 0.014, 0.1) + gone)
         for low, high, wide in ((0.12, 0.6, 0.3), (0.34, 0.8, 0.24), (0.58, 1.02, 0.18)):
-            tier = tent(dx, dy + low * tall, wide * tall, (high - low) * tall) + gone
-            c.paint(c.colour("#3f6f6b", 0.01), tier)
-            c.paint(c.plain("#f4f8fb"), tier.maximum(dy + (low + 0.6 * (high - low)) * tall))
-        c.cut(c.fade(c.colour("#f3f7fb", 0.01), c.colour("#dfe8f1", 0.01), base, base + 0.3), c.hills(base, 0.02, 0.8) - c.y, 0.12)
+            foot, rise = dy + low * tall, (high - low) * tall
+            c.paint(c.plain("#f4f8fb"), tent(dx, foot, wide * tall, rise) + gone)  # the snow on its branches
+            c.paint(green, tent(dx, foot, 0.86 * wide * tall, 0.74 * rise) + gone)
+        white = c.fade(c.colour("#f3f7fb", 0.01), c.colour("#dfe8f1", 0.01), base, base + 0.3)
+        c.cut(white, c.hills(base, 0.02, 0.8) - c.y, 0.12)
 
 
 def draw_desert(c: Canvas) -> None:
@@ -108,7 +113,7 @@ def draw_mountains(c: Canvas) -> None:
         tall = row.roll(low, high)
         peak = tent(row.x, c.y - base, spacing * 0.52, tall)
         c.cut(c.colour(rock), peak)
-        c.paint(c.plain("#f5f8fb"), peak.maximum(c.y - base + 0.68 * tall + 0.25 * (row.x * 14).sin() * 0.1))
+        c.paint(c.plain("#f5f8fb"), peak.maximum(c.y - base + 0.68 * tall))
     c.cut(c.fade(c.colour("#84a383"), c.colour("#78986f"), 0.7, 1), c.hills(0.74, 0.03, 0.9) - c.y)
     c.cut(c.fade(c.colour("#a1ba7e"), c.colour("#8ba86a"), 0.8, 1), c.hills(0.81, 0.015, 1.2) - c.y, 0.12)
 

@@ -10,7 +10,7 @@ import math
 import torch
 
 from himmel.world.canvas import Canvas
-from himmel.world.cutouts import bar, cloud, disc, ellipse, tent, together, without
+from himmel.world.cutouts import cloud, disc, ellipse, tent, together, without
 
 
 def draw_sea(c: Canvas) -> None:
@@ -23,10 +23,10 @@ def draw_sea(c: Canvas) -> None:
     c.paint(c.colour("#6f9c95"), tent(row.x, c.y - horizon, row.roll(0.12, 0.2), row.roll(0.05, 0.09)))
     c.paint(c.fade(c.colour("#3f8fbf"), c.colour("#4a9cc6"), 0.36, 0.6), horizon - c.y)
     for depth, code in enumerate(("#4596c3", "#3a87b6", "#3078a8", "#2a6c9b")):
-        length = 0.2 + 0.06 * depth
+        length = 0.26 + 0.07 * depth
         turns = 2 * math.pi * (c.x / length + c.roll(0, 1))
         crest = horizon + 0.08 + depth * 0.145 + (0.012 + 0.006 * depth) * turns.sin().abs()
-        c.paint(c.plain("#d5ecf5"), crest - 0.016 - c.y, 0.75)
+        c.paint(c.plain("#d5ecf5"), crest - 0.018 - c.y, 0.6)
         c.paint(c.colour(code), crest - c.y)
 
 
@@ -53,28 +53,28 @@ def draw_night_sky(c: Canvas) -> None:
 
 def _stars(c: Canvas, rows: int, code: str) -> None:
     for line in range(rows):
-        row = c.row(0.24)
+        row = c.row(0.28)
         y = (line + 0.5) / rows
         dx, dy = row.x - row.roll(-0.08, 0.08), c.y - y - row.roll(-0.09, 0.09)
-        c.paint(c.plain(code), disc(dx, dy, row.roll(0.008, 0.017)) + row.maybe(0.75), soft=0.018)
+        c.paint(c.plain(code), disc(dx, dy, row.roll(0.009, 0.018)) + row.maybe(0.75), soft=0.024)
 
 
 def draw_space(c: Canvas) -> None:
     """Black-violet, planets with rings, a violet nebula, few stars."""
     c.fill(c.fade(c.colour("#150d24", 0.01), c.colour("#1d1233", 0.01)))
-    c.paint(c.colour("#5a2f78"), bar(c.x, c.y - c.roll(0.1, 0.8), c.aspect, c.roll(-0.4, 0.4), 0.02), 0.4, soft=0.5)
+    nebula = c.y - 0.5 - c.roll(-0.25, 0.25) - 0.35 * c.roll(-1, 1) * (c.x - c.aspect / 2)
+    c.paint(c.colour("#6a3490", 0.05), nebula.abs() - 0.05, 0.55, soft=0.6)
     _stars(c, 3, "#e9e4ff")
-    row = c.row(0.85)
-    ringed, plain = row.turns(2)
-    dx, dy, size = row.x, c.y - row.roll(0.2, 0.38), row.roll(0.12, 0.16)
-    colour = row.pick(("#d98a5f", "#c9a05a", "#6fa3c4", "#b56d9a"))
-    c.paint(colour, disc(dx, dy, size) + ringed)
-    c.paint(c.plain("#120b22"), disc(dx, dy, size).maximum(-disc(dx + 0.05, dy + 0.05, size)) + ringed, 0.35)
-    tilted = dy + 0.3 * dx
+    row = c.row(0.95)
+    dx, dy, size = row.x - row.roll(-0.1, 0.1), c.y - row.roll(0.2, 0.4), row.roll(0.11, 0.15)
+    ball, tilted = disc(dx, dy, size), dy + 0.3 * dx
+    c.paint(row.pick(("#d98a5f", "#c9a05a", "#6fa3c4", "#b56d9a")), ball)
+    c.paint(c.plain("#120b22"), without(ball, disc(dx + 0.05, dy + 0.05, size)), 0.35)  # the side in shadow
     ring = without(ellipse(dx, tilted, size * 2, size * 0.5), ellipse(dx, tilted, size * 1.45, size * 0.3))
-    c.paint(c.colour("#e8d6b0"), torch.maximum(ring, -torch.maximum(disc(dx, dy, size), tilted)) + ringed)
-    small = disc(dx, c.y - row.roll(0.6, 0.8), row.roll(0.06, 0.1)) + plain
-    c.paint(row.pick(("#7fb0a8", "#c27d6a", "#9a8fd0")), small)
+    c.paint(c.colour("#e8d6b0"), without(ring, torch.maximum(ball, tilted)))
+    row = c.row(0.75)
+    moon = disc(row.x - row.roll(-0.2, 0.2), c.y - row.roll(0.72, 0.88), row.roll(0.05, 0.09))
+    c.paint(row.pick(("#7fb0a8", "#c27d6a", "#9a8fd0")), moon + row.maybe(0.75))
 
 
 def draw_underwater(c: Canvas) -> None:
@@ -86,11 +86,14 @@ def draw_underwater(c: Canvas) -> None:
     row = c.row(0.3)
     bend = 0.025 * torch.sin(c.y * 16 + row.roll(0, 6.3))
     tall = row.roll(0.2, 0.42)
-    weed = ellipse(row.x - bend, c.y - 0.95 + tall / 2, row.roll(0.025, 0.04), tall / 2) + row.maybe(0.75)
-    c.cut(row.pick(("#2f8f76", "#3f9d6a", "#277a80")), weed, 0.12)
-    row = c.row(0.7)
-    coral = together(disc(row.x, c.y - 0.88, 0.07), disc(row.x - 0.07, c.y - 0.9, 0.05), disc(row.x + 0.07, c.y - 0.91, 0.05))
-    c.paint(row.pick(("#c9707a", "#d08a5a", "#9d6fae")), coral + row.maybe(0.7), 0.85)
+    weed = ellipse(row.x - bend, c.y - 0.95 + tall / 2, row.roll(0.032, 0.045), tall / 2) + row.maybe(0.85)
+    c.cut(row.pick(("#3fae7c", "#5cbf6d", "#2f9c8a")), weed, 0.12)
+    row = c.row(0.6)
+    dx, dy = row.x - row.roll(-0.1, 0.1), c.y - 0.9
+    coral = together(disc(dx, dy + 0.02, 0.08), disc(dx - 0.08, dy, 0.055), disc(dx + 0.08, dy, 0.06))
+    c.cut(row.pick(("#dd7f86", "#e39a62", "#b582c4")), coral + row.maybe(0.75), 0.12)
     c.cut(c.colour("#c9bb8c"), c.hills(0.9, 0.015, 0.7) - c.y)
-    row = c.row(0.5)
-    c.paint(c.plain("#e5fbf8"), disc(row.x, c.y - row.roll(0.15, 0.7), row.roll(0.012, 0.025)) + row.maybe(0.7), 0.6)
+    for low, high in ((0.1, 0.35), (0.4, 0.7)):
+        row = c.row(0.4)
+        bubble = disc(row.x, c.y - row.roll(low, high), row.roll(0.014, 0.028))
+        c.paint(c.plain("#e5fbf8"), bubble + row.maybe(0.7), 0.6)

@@ -35,27 +35,24 @@ class _Sheet:
 
 @dataclass(frozen=True)
 class _Weather:
-    colour: tuple[float, float, float]
-    veil: float  # how much the whole picture takes of the colour
+    air: tuple[float, float, float]  # what it makes the whole picture look like
+    veil: float  # and how much
+    colour: tuple[float, float, float]  # of what falls
     sheets: tuple[_Sheet, ...]
 
 
 _WEATHERS = {
-    "clear": _Weather((0.0, 0.0, 0.0), 0.0, ()),
+    "clear": _Weather((0.0, 0.0, 0.0), 0.0, (0.0, 0.0, 0.0), ()),
     "rain": _Weather(
-        (0.66, 0.75, 0.86),
-        0.22,
-        (
-            _Sheet(0.15, 0.62, 1.5, 0.011, 0.16, 0.22, 0.0, 0.7),
-            _Sheet(0.12, 0.48, 1.1, 0.008, 0.10, 0.22, 0.0, 0.45),
-        ),
+        (0.50, 0.57, 0.67), 0.32, (0.86, 0.93, 1.0), (_Sheet(0.17, 0.60, 1.5, 0.009, 0.15, 0.2, 0.0, 0.72),)
     ),
     "snowfall": _Weather(
-        (0.97, 0.98, 1.0),
-        0.06,
+        (0.88, 0.91, 0.95),
+        0.12,
+        (1.0, 1.0, 1.0),
         (
-            _Sheet(0.24, 0.34, 0.30, 0.024, 0.0, 0.0, 0.035, 0.95),
-            _Sheet(0.17, 0.27, 0.20, 0.016, 0.0, 0.0, 0.022, 0.8),
+            _Sheet(0.26, 0.36, 0.30, 0.021, 0.0, 0.0, 0.035, 1.0),
+            _Sheet(0.19, 0.31, 0.20, 0.013, 0.0, 0.0, 0.022, 0.85),
         ),
     ),
 }
@@ -80,38 +77,44 @@ def draw_weather(
     if kind not in _WEATHERS:
         raise BadRequest(f"unknown weather '{kind}'; known: {', '.join(_WEATHERS)}")
     weather = _WEATHERS[kind]
-    layer = torch.empty(len(seeds), frames, 4, height, width, device=device)
-    layer[:, :, :3] = torch.tensor(weather.colour, device=device)[:, None, None]
-    layer[:, :, 3] = weather.veil
     x = ((torch.arange(width, device=device) + 0.5) / height).view(1, 1, 1, width)
     y = ((torch.arange(height, device=device) + 0.5) / height).view(1, 1, height, 1)
     time = (torch.arange(start, start + frames, device=device) / fps).view(1, frames, 1, 1)
+    falling = torch.zeros(len(seeds), frames, height, width, device=device)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     for sheet in weather.sheets:
         columns = math.ceil((width / height + sheet.slant + 2 * sheet.sway) / sheet.spacing) + 2
         dice = [torch.rand(2, columns, generator=generator) for generator in generators]
         table = torch.stack(dice).to(device) if dice else torch.zeros(0, 2, columns, device=device)
-        layer[:, :, 3] = torch.maximum(layer[:, :, 3], _sheet(sheet, table, x, y, time))
+        falling = torch.maximum(falling, _sheet(sheet, table, x, y, time))
+    layer = torch.empty(len(seeds), frames, 4, height, width, device=device)
+    torch.add(falling, weather.veil * (1 - falling), out=layer[:, :, 3])
+    for channel, (air, colour) in enumerate(zip(weather.air, weather.colour, strict=True)):
+        torch.add(air * torch.ones_like(falling[:1, :1]), falling, alpha=colour - air, out=layer[:, :, channel])
     return layer
 
 
 def _sheet(sheet: _Sheet, dice: Tensor, x: Tensor, y: Tensor, time: Tensor) -> Tensor:
     """Coverage (B, T, H, W) of one depth; ``dice`` (B, 2, columns) settles where things are in each column."""
     turn = 2 * math.pi * dice[:, 0, :1, None, None]  # every clip sways and stands a little differently
-    across = x + sheet.slant * y + sheet.spacing * dice[:, 1, :1, None, None]
+    across = x + sheet.spacing * dice[:, 1, :1, None, None]
+    if sheet.slant:
+        across = across + sheet.slant * y
     if sheet.sway:
         across = across + sheet.sway * (1 + torch.sin(2.2 * time + turn))
     column = (across / sheet.spacing).floor()
     phase, place = (_per_column(table, column) for table in dice.unbind(1))
     room = sheet.spacing / 2 - sheet.radius
     dx = across - (column + 0.5) * sheet.spacing - (2 * place - 1) * 0.6 * room
-    fallen = (y - sheet.speed * time) / sheet.period + phase
-    dy = (fallen - fallen.floor() - 0.5) * sheet.period
+    # In place from here on: these are the only steps on every pixel of every frame.
+    dy = phase + ((sheet.speed * time + 1 - y) / sheet.period)
+    dy = dy.frac_().sub_(0.5).mul_(sheet.period)
     if sheet.length:
-        dy = (dy.abs() - sheet.length / 2).clamp(min=0)
-    pixel = y[0, 0, 0, 0] * 2
-    distance = torch.sqrt(dx * dx + dy * dy) - sheet.radius
-    return (0.5 - distance / (1.4 * pixel)).clamp_(0, 1).mul_(sheet.opacity)
+        dy = dy.abs_().sub_(sheet.length / 2).clamp_(min=0)
+    pixel = 2 * float(y[0, 0, 0, 0])
+    reach = (sheet.radius + 0.8 * pixel) ** 2
+    gain = 1.5 * sheet.opacity / reach
+    return dy.square_().add_(dx * dx).mul_(-gain).add_(gain * reach).clamp_(0, sheet.opacity)
 
 
 def _per_column(table: Tensor, column: Tensor) -> Tensor:
