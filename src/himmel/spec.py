@@ -11,6 +11,14 @@ from dataclasses import dataclass
 from himmel.errors import BadRequest
 
 MAX_SEED = 2**31 - 1
+# What a request may ask for, ends included; the one place where these numbers stand.
+RANGES: dict[str, tuple[float, float]] = {
+    "seconds": (0.1, 3600),
+    "fps": (1, 120),
+    "seed": (0, MAX_SEED),
+    "steps": (1, 1000),
+    "guidance": (0, 30),
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -59,14 +67,9 @@ class VideoRequest:
     def __post_init__(self) -> None:
         if not self.prompt.strip():
             raise BadRequest("the prompt is empty; say what the clip should show, for example 'a cat on the beach'")
-        _within("seconds", self.seconds, 0.1, 3600)
-        _within("seed", self.seed, 0, MAX_SEED)
-        if self.fps is not None:
-            _within("fps", self.fps, 1, 120)
-        if self.steps is not None:
-            _within("steps", self.steps, 1, 1000)
-        if self.guidance is not None:
-            _within("guidance", self.guidance, 0, 30)
+        for name in RANGES:
+            if (value := getattr(self, name)) is not None:
+                check_range(name, value)
 
     def resolved(self, model: ModelInfo) -> VideoRequest:
         """This request with every open choice filled in from the model's defaults."""
@@ -116,6 +119,14 @@ class Progress:
     stage: str  # "loading", "sampling", "decoding"
 
 
-def _within(name: str, value: float, low: float, high: float) -> None:
+def allowed(name: str) -> str:
+    """The range of a request's number in words, for errors and help: "0 to 30"."""
+    low, high = RANGES[name]
+    return f"{low} to {high}"
+
+
+def check_range(name: str, value: float) -> None:
+    """Raise BadRequest unless ``value`` is one that a request's number of this name may have."""
+    low, high = RANGES[name]
     if not low <= value <= high:
-        raise BadRequest(f"{name} {value} is out of range; allowed: {low} to {high}")
+        raise BadRequest(f"{name} {value} is out of range; allowed: {allowed(name)}")

@@ -1,0 +1,223 @@
+"""``himmel generate``: a sentence in, a clip out.
+
+Owns: the options, what they mean together with a recipe, and the course of a generation as the user sees it.
+How pixels are made is the backend's, how they are written is ``media``'s.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from himmel.cli.output import clip_paths
+from himmel.cli.values import number, one_of, whole
+from himmel.errors import BadRequest
+from himmel.spec import MAX_SEED, Progress, Size, VideoRequest, allowed
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from himmel.backends.protocol import Backend
+    from himmel.cli.progress import Bar
+    from himmel.media.recipe import Recipe
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+MOST_VARIATIONS = 1000
+
+
+def _variation_count(text: str | int) -> int:
+    if not str(text).isdecimal() or not 1 <= int(text) <= MOST_VARIATIONS:
+        raise BadRequest(f"variations '{text}' is not possible; allowed: whole numbers from 1 to {MOST_VARIATIONS}")
+    return int(text)
+
+
+def generate(
+    prompt: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PROMPT", help="What the clip shows, in quotes; English, German or Japanese."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File (.mp4) or folder. Default: a name made of prompt and seed."),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            parser=number("seconds"),
+            metavar="N",
+            help=f"Length: {allowed('seconds')}. Default: {VideoRequest.seconds:g}.",
+        ),
+    ] = None,
+    size: Annotated[
+        Size | None, typer.Option(parser=Size.parse, metavar="WxH", help="Picture size. Default: the model's.")
+    ] = None,
+    fps: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole("fps"), metavar="N", help=f"Frames a second: {allowed('fps')}. Default: the model's."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(parser=whole("seed"), metavar="N", help=f"{allowed('seed')}. Default: drawn, and printed."),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(parser=whole("steps"), metavar="N", help=f"Sampling steps: {allowed('steps')}."),
+    ] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(
+            parser=number("guidance"), metavar="N", help=f"How strictly to follow the prompt: {allowed('guidance')}."
+        ),
+    ] = None,
+    negative: Annotated[str | None, typer.Option(metavar="TEXT", help="What the clip shall not show.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help=f"See 'himmel models'. Default: {VideoRequest.model}.")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(parser=one_of("device", DEVICES), metavar="NAME", help=f"{', '.join(DEVICES)}. Default: auto."),
+    ] = None,
+    variations: Annotated[
+        int, typer.Option(parser=_variation_count, metavar="N", help="So many clips, with seeds counting up.")
+    ] = 1,
+    from_file: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="Follow this clip's recipe; other options change it."),
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Picture (or clip, of which the first frame) to start from.")
+    ] = None,
+) -> None:
+    """Make a clip of a sentence."""
+    from himmel.media.output_file import check_writable
+    from himmel.media.recipe import read_recipe
+
+    recipe = read_recipe(from_file) if from_file else None
+    wishes = {
+        "prompt": _one_sentence(prompt),
+        "negative_prompt": negative,
+        "model": model,
+        "seconds": seconds,
+        "size": size,
+        "fps": fps,
+        "seed": seed,
+        "steps": steps,
+        "guidance": guidance,
+        "first_frame": str(image) if image else None,
+    }
+    request = _request({name: value for name, value in wishes.items() if value is not None}, recipe)
+    if request.first_frame:
+        _require_picture(request.first_frame, recipe, from_file)
+    if request.seed + variations - 1 > MAX_SEED:
+        raise BadRequest(f"seed {request.seed} is too high for {variations} variations; allowed: {allowed('seed')}")
+    paths = clip_paths(output, request.prompt, range(request.seed, request.seed + variations))
+    for path in paths:
+        check_writable(path)
+    _make(request, paths, device or (recipe.device if recipe else "auto"), recipe, from_file)
+
+
+def _one_sentence(prompt: list[str] | None) -> str | None:
+    if prompt and len(prompt) > 1:
+        raise BadRequest(f'put the prompt in quotes: himmel generate "{" ".join(prompt)}"')
+    return prompt[0] if prompt else None
+
+
+def _request(wishes: dict[str, object], recipe: Recipe | None) -> VideoRequest:
+    """What is wished for; a recipe fills in what the wishes leave open."""
+    if recipe:
+        return replace(recipe.request(), **wishes)  # type: ignore[arg-type]
+    if "prompt" not in wishes:
+        raise BadRequest('say what the clip should show: himmel generate "a cat on the beach", or --from FILE')
+    return VideoRequest(**{"seed": random.SystemRandom().randint(0, MAX_SEED), **wishes})  # type: ignore[arg-type]
+
+
+def _require_picture(first_frame: str, recipe: Recipe | None, from_file: Path | None) -> None:
+    """A recipe names its first frame and its checksum; the picture itself is the user's to keep."""
+    from himmel.media.recipe import picture_hash
+
+    if not Path(first_frame).is_file():
+        hint = f"; '{from_file}' starts from it: give it with --image" if recipe else ""
+        raise BadRequest(f"there is no picture '{first_frame}'{hint}")
+    if recipe and recipe.first_frame_sha256 not in (None, picture_hash(Path(first_frame))):
+        _warn(f"'{first_frame}' is not the picture that '{from_file}' starts from: the clip will differ")
+
+
+def _make(
+    request: VideoRequest, paths: list[Path], device: str, original: Recipe | None, from_file: Path | None
+) -> None:
+    """Load the model, then one clip per path, with seeds counting up."""
+    from himmel.backends.select import open_backend
+    from himmel.cli.progress import progress_bar
+
+    started = time.monotonic()
+    with progress_bar() as bar:
+        backend = open_backend(request.model, device)
+        for prompt in (request.prompt, request.negative_prompt):
+            _name_unknown_words(prompt, backend)
+        for index, path in enumerate(paths):
+            recipe = _write(replace(request, seed=request.seed + index), path, backend, bar)
+            if original and index == 0:
+                _name_differences(original, recipe, from_file)
+            taken = time.monotonic() - started
+            typer.echo(f"{path}  seed {recipe.seed}  model {recipe.model} {recipe.weight_hash}  {taken:.1f} s")
+            started = time.monotonic()
+            bar.restart()
+
+
+def _write(request: VideoRequest, path: Path, backend: Backend, bar: Bar) -> Recipe:
+    """One clip from the request to the complete file."""
+    from himmel.media.recipe import Recipe
+    from himmel.media.video_io import write_video
+
+    settled = request.resolved(backend.info)
+    assert settled.size and settled.fps
+    recipe = Recipe.of(
+        settled, backend.info, device=backend.device, himmel_version=version("himmel"), build=_build_of_torch()
+    )
+    with closing(backend.generate(settled)) as events:
+        write_video(path, _frames(events, bar), size=settled.size, fps=settled.fps, metadata=recipe.to_json())
+    return recipe
+
+
+def _frames(events: Iterator[Progress | np.ndarray], bar: Bar) -> Iterator[np.ndarray]:
+    for event in events:
+        if isinstance(event, Progress):
+            bar.show(event)
+        else:
+            yield event
+
+
+def _build_of_torch() -> str:
+    """The version of torch, without importing it: another one may round differently."""
+    try:
+        return f"torch {version('torch')}"
+    except PackageNotFoundError:
+        return "no torch"
+
+
+def _name_unknown_words(prompt: str, backend: Backend) -> None:
+    for word, nearest in backend.words.unknown(prompt):
+        near = f"; nearest: {', '.join(nearest)}" if nearest else ""
+        _warn(f"'{word}' is not in {backend.info.name}'s vocabulary{near}")
+
+
+def _name_differences(original: Recipe, recipe: Recipe, from_file: Path | None) -> None:
+    """Whatever the user did not choose and that still makes other pixels than the clip had."""
+    for name in ("weight_hash", "build", "device"):
+        was, now = getattr(original, name), getattr(recipe, name)
+        if was != now:
+            _warn(f"the frames may differ from '{from_file}': its {name.replace('_', ' ')} was {was}, here it is {now}")
+
+
+def _warn(text: str) -> None:
+    typer.echo(text, err=True)
