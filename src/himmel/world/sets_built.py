@@ -17,7 +17,7 @@ def draw_city(c: Canvas) -> None:
     row = c.row(0.2)
     c.paint(c.colour("#9fafc4"), pillar(row.x, c.y - 0.8, row.roll(0.07, 0.11), row.roll(0.4, 0.68)))
     row = c.row(0.32)
-    half, tall = row.roll(0.11, 0.15), row.roll(0.36, 0.64)
+    half, tall = row.roll(0.11, 0.15), 0.06 + 0.1 * row.roll(3, 6).floor()  # whole storeys
     house = pillar(row.x, c.y - 0.8, half, tall)
     c.cut(row.pick(("#6f7f9c", "#8a7f93", "#a0776a", "#5f7d8d")), house)
     pane_x = torch.remainder(row.x + 0.0375, 0.075) - 0.0375
