@@ -1,0 +1,87 @@
+# Everything that a fresh machine needs: `make video PROMPT="..."` and `make test`.
+# Paths are relative and quoted throughout, so that a clone may lie in any folder, spaces included.
+
+PYTHON ?=#       the Python to build on; empty: the first one found that is new enough
+TORCH_INDEX ?=#  an index of packages to take torch from, for another build than pip finds by itself
+ARGS ?=#         more options for `himmel generate`, for example ARGS="--seed 7 --seconds 2"
+export PYTHON TORCH_INDEX
+# The words exactly as they were given: $ and quotes mean nothing in a prompt.
+export PROMPT_WORDS := $(value PROMPT)
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+NEEDED_GB := 3
+
+# A folder that was moved, or whose Python is gone, is installed again.
+USABLE := $(shell "$(RUN)" -c "" 2>/dev/null && test "$$(cat $(VENV)/folder 2>/dev/null)" = "$$PWD" && echo yes)
+AGAIN := $(if $(USABLE),,again)
+
+.PHONY: help video prompt-given test clean again
+
+help:
+	@echo 'make video PROMPT="a penguin jumping in the snow"   makes a clip in the folder clips'
+	@echo '     ARGS="--seed 7 --seconds 2"                    more options, see himmel generate --help'
+	@echo 'make test     runs every check: lint, format, types, imports, tests'
+	@echo 'make clean    removes the virtual environment and all caches'
+	@echo 'PYTHON=...    the Python to use (3.11 or newer)'
+	@echo 'TORCH_INDEX=...  where to take torch from, see README'
+
+video: prompt-given $(VENV)/installed
+	@mkdir -p clips
+	@"$(RUN)" -m himmel generate -o clips $(ARGS) -- "$$PROMPT_WORDS"
+
+prompt-given:
+	@test -n "$$PROMPT_WORDS" || { echo 'Say what the clip shall show: make video PROMPT="a cat on the beach"'; exit 2; }
+
+test: $(VENV)/installed-test
+	"$(RUN)" -m ruff check
+	"$(RUN)" -m ruff format --check
+	"$(RUN)" -m mypy
+	"$(VENV)/bin/lint-imports"
+	"$(RUN)" -m pytest
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/installed: pyproject.toml $(AGAIN)
+	@$(make_venv)
+	@$(call install,.)
+	@pwd > $(VENV)/folder
+	@touch $@
+
+$(VENV)/installed-test: pyproject.toml $(VENV)/installed
+	@$(call install,.[test])
+	@touch $@
+
+# The oldest Python that will do is asked of each candidate itself: its name promises nothing.
+define make_venv
+set -e; \
+if "$(RUN)" -c "" 2>/dev/null; then exit 0; fi; \
+free=$$(df -Pk . | awk 'NR == 2 { print int($$4 / 1048576) }'); \
+if [ "$$free" -lt $(NEEDED_GB) ]; then \
+  echo "Too little disk: Himmel needs $(NEEDED_GB) GB here, $$free GB are free."; exit 1; \
+fi; \
+for python in $${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python}; do \
+  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found="$$python"; break; fi; \
+done; \
+if [ -z "$$found" ]; then \
+  echo "No Python 3.11 or newer was found$${PYTHON:+ under the name $$PYTHON}."; \
+  echo "Install one, or say where it is: make PYTHON=/path/to/python3.11 ..."; exit 1; \
+fi; \
+rm -rf $(VENV); \
+if ! "$$found" -m venv $(VENV); then \
+  rm -rf $(VENV); \
+  echo "$$found cannot make virtual environments (on Debian and Ubuntu: install the package python3-venv)."; exit 1; \
+fi
+endef
+
+define install
+set -e; echo "Installing what Himmel needs (once, some minutes) ..."; \
+pip() { "$(RUN)" -m pip install --quiet --disable-pip-version-check "$$@" || { \
+  echo "The installation failed; above stands why. Without a network it cannot work; just try again later."; exit 1; }; }; \
+if [ -n "$$TORCH_INDEX" ]; then \
+  pip --index-url "$$TORCH_INDEX" "$$(sed -n 's/^ *"\(torch==[0-9.]*\)",/\1/p' pyproject.toml)"; \
+fi; \
+pip --editable "$(1)"
+endef
