@@ -1,13 +1,12 @@
 """The cut-outs: pictures of nouns in drawing styles, as one tensor.
 
-Owns: finding a picture in its archive, rasterising, fitting, turning it to the right, the atlas and its file.
+Owns: fitting a picture into its square, turning it to the right, the atlas and its file.
 Knows nothing of scenes, motion and captions.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +18,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from himmel.errors import BadRequest, MissingAsset
-from himmel.world.archives import ARCHIVES, fetch, read_files
-from himmel.world.nouns import NOUNS, Noun
+from himmel.world.archives import ARCHIVES, fetch
+from himmel.world.artwork import find, rasterise
+from himmel.world.nouns import DRAWING_STYLES, NOUNS
+from himmel.world.restyle import RESTYLED
 
 __all__ = ["Atlas", "build_atlas", "fetch"]
 
-ATLAS_VERSION = 1  # counts up when the same art gives other pixels
+ATLAS_VERSION = 2  # counts up when the same art gives other pixels
 MARGIN = 1 / 32  # of the square, on each side
 FAINT = 8  # alpha up to this does not count as picture
 
@@ -102,21 +103,15 @@ def facing_right(picture: Image.Image, facing: str) -> Image.Image:
 
 
 def _pictures(style: str, nouns: Sequence[str], cache: Path, size: int) -> dict[str, Image.Image]:
-    if style != "3d":
-        raise BadRequest(f"unknown style '{style}'; known: 3d")
-    found = _published_3d([NOUNS[noun] for noun in nouns], cache)
-    return {key: facing_right(fitted(picture, size), NOUNS[key].facing[style]) for key, picture in found.items()}
-
-
-def _published_3d(nouns: Sequence[Noun], cache: Path) -> dict[str, Image.Image]:
-    paths = {noun.key: [f"package/assets/{noun.hex.lower()}{end}.webp" for end in ("", "-fe0f")] for noun in nouns}
-    files = read_files(ARCHIVES["3d"], cache, {path for pair in paths.values() for path in pair})
+    """One style of all nouns, by noun. Restyled pictures are worked on at twice the size, then brought down."""
+    base, operation = RESTYLED.get(style, (style, None))
+    if base not in DRAWING_STYLES:
+        raise BadRequest(f"unknown style '{style}'; known: {', '.join(dict.fromkeys((*DRAWING_STYLES, *RESTYLED)))}")
     pictures = {}
-    for key, pair in paths.items():
-        path = next((path for path in pair if path in files), None)
-        if path is None:
-            raise MissingAsset(f"the picture of '{key}' in style '3d'")
-        pictures[key] = Image.open(io.BytesIO(files[path]))
+    for key, artwork in find(base, [NOUNS[noun] for noun in nouns], cache).items():
+        published = fitted(rasterise(artwork, 2 * size), 2 * size if operation else size)
+        sided = facing_right(published, NOUNS[key].facing[base])
+        pictures[key] = fitted(operation(sided), size) if operation else sided
     return pictures
 
 
