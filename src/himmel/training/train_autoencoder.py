@@ -1,0 +1,97 @@
+"""Training the autoencoder: render, encode, disturb, decode, compare.
+
+Owns: this one recipe. The loop, the optimisers and the checkpoints are ``loop``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from himmel.engine.autoencoder import Autoencoder, AutoencoderConfig, reconstruction_loss
+from himmel.training.data import Pool
+from himmel.training.loop import Recipe, Run
+from himmel.world.render import Renderer
+from himmel.world.scene import Scene, sample_scene
+from himmel.world.vocabulary import Vocabulary
+
+LATENT_NOISE = 0.15  # largest deviation of the noise under which latents are decoded
+VALIDATION_SEED = 10**9
+
+
+@dataclass(frozen=True)
+class AutoencoderTraining:
+    """What the autoencoder is shown: ``clips`` of ``frames`` (1 + 4k) a step, cut anywhere from a scene."""
+
+    vocabulary: Vocabulary
+    renderer: Renderer
+    clips: int = 8
+    frames: int = 9
+    scene_frames: int = 49
+    pool: int = 256
+    reuse: float = 2.0
+
+
+def train_autoencoder(
+    config: AutoencoderConfig, training: AutoencoderTraining, recipe: Recipe, device: torch.device
+) -> Run:
+    """Train, or go on training, for the recipe's minutes; the run's folder holds the state."""
+    torch.manual_seed(0)
+    run = Run(Autoencoder(config).to(device), recipe)
+    assert isinstance(run.model, Autoencoder)
+    pool = Pool(training.vocabulary, lambda s: _excerpts(training, s), training.pool, training.reuse, run.step * 100)
+    held = training.renderer.render(_validation(training), training.scene_frames)[:, : 4 * training.frames - 3]
+
+    def loss_of(step: int) -> Tensor:
+        pixels = pool.batch(training.clips)[1].to(device).float() / 255
+        return reconstruction_loss(_through(run.model, pixels, LATENT_NOISE), pixels)
+
+    def measure() -> dict[str, float]:
+        with torch.inference_mode(), averaged(run):
+            return {"psnr": psnr(_through(run.model, held.to(device), 0.0), held.to(device))}
+
+    run.train(loss_of, measure)
+    return run
+
+
+class averaged:  # noqa: N801 - reads as a context: ``with averaged(run):``
+    """For a while, the run's model has its averaged weights."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def __enter__(self) -> None:
+        self.swap()
+
+    def __exit__(self, *_: object) -> None:
+        self.swap()
+
+    def swap(self) -> None:
+        for name, parameter in self.run.model.named_parameters():
+            live = parameter.data
+            parameter.data, self.run.averaged[name] = self.run.averaged[name], live
+
+
+def psnr(pixels: Tensor, target: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of pictures in 0 … 1, over all of them together."""
+    return float(-10 * (pixels.clamp(0, 1) - target).square().mean().log10())
+
+
+def _through(model: torch.nn.Module, pixels: Tensor, noise: float) -> Tensor:
+    assert isinstance(model, Autoencoder)
+    latents = model.encode(pixels)
+    deviation = noise * torch.rand(len(latents), 1, 1, 1, 1, device=latents.device)
+    return model.decode(latents + deviation * torch.randn_like(latents))
+
+
+def _excerpts(training: AutoencoderTraining, scenes: Sequence[Scene]) -> Tensor:
+    """A random stretch of every scene, uint8 (B, T, 3, H, W); all of one call begin at the same frame."""
+    start = scenes[0].seed % (training.scene_frames - training.frames + 1)
+    return (training.renderer.render(scenes, training.frames, start) * 255).round().byte()
+
+
+def _validation(training: AutoencoderTraining) -> list[Scene]:
+    return [sample_scene(training.vocabulary, VALIDATION_SEED + i, keep_held_out=True) for i in range(16)]

@@ -1,0 +1,211 @@
+"""How cut-outs move: each motion is a function from seconds to an offset from the resting pose.
+
+Owns: trajectories and their easing. Knows nothing of scenes, sprites or pixels.
+
+Units: lengths in half frame heights (the frame spans -1 … 1, y grows downwards), angles in radians
+(clockwise on screen), time in seconds. One-way motions take ``course`` seconds and then rest; periodic
+ones go on for ever, so that a clip of any length is true to its caption.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Offset:
+    """What a motion adds to the resting pose; every field has the shape of the time tensor.
+
+    ``x``, ``y`` are added, ``scale`` and ``stretch_x``, ``stretch_y`` multiply, ``angle`` is added.
+    """
+
+    x: Tensor
+    y: Tensor
+    scale: Tensor
+    angle: Tensor
+    stretch_x: Tensor
+    stretch_y: Tensor
+
+    @classmethod
+    def rest(cls, time: Tensor) -> Offset:
+        """No motion at all."""
+        return cls(
+            x=torch.zeros_like(time),
+            y=torch.zeros_like(time),
+            scale=torch.ones_like(time),
+            angle=torch.zeros_like(time),
+            stretch_x=torch.ones_like(time),
+            stretch_y=torch.ones_like(time),
+        )
+
+    def then(self, other: Offset) -> Offset:
+        """Both motions together; how two steps of an event are joined."""
+        return Offset(
+            self.x + other.x,
+            self.y + other.y,
+            self.scale * other.scale,
+            self.angle + other.angle,
+            self.stretch_x * other.stretch_x,
+            self.stretch_y * other.stretch_y,
+        )
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast and how far, drawn per actor; every field has shape (actors, 1).
+
+    ``course`` seconds of a one-way motion, ``period`` a factor on the period of periodic ones,
+    ``reach`` a factor on all lengths (0 … 1.2), ``easing`` 0 for steady, 1 for ease-in-out,
+    ``sign`` -1 or 1 where a direction is free.
+    """
+
+    course: Tensor
+    period: Tensor
+    reach: Tensor
+    easing: Tensor
+    sign: Tensor
+
+    def progress(self, time: Tensor) -> Tensor:
+        """0 … 1 along the course, eased (smoothstep)."""
+        u = (time / self.course).clamp(0, 1)
+        return torch.lerp(u, u * u * (3 - 2 * u), self.easing)
+
+    def cycles(self, time: Tensor, seconds: float) -> Tensor:
+        """Number of periods gone, for a motion whose usual period is so many seconds."""
+        return time / (seconds * self.period)
+
+
+def _with(time: Tensor, **changes: Tensor) -> Offset:
+    return Offset(**{**vars(Offset.rest(time)), **changes})
+
+
+def stand(time: Tensor, pace: Pace) -> Offset:
+    return Offset.rest(time)
+
+
+def go_right(time: Tensor, pace: Pace) -> Offset:
+    return _with(time, x=1.1 * pace.reach * (pace.progress(time) - 0.5))
+
+
+def go_left(time: Tensor, pace: Pace) -> Offset:
+    return _with(time, x=-1.1 * pace.reach * (pace.progress(time) - 0.5))
+
+
+def jump(time: Tensor, pace: Pace) -> Offset:
+    u = pace.cycles(time, 1.2).remainder(1)
+    return _with(time, y=-0.55 * pace.reach * 4 * u * (1 - u))
+
+
+def spin(time: Tensor, pace: Pace) -> Offset:
+    return _with(time, angle=2 * math.pi * pace.sign * pace.cycles(time, 2.6))
+
+
+def grow(time: Tensor, pace: Pace) -> Offset:
+    return _with(time, scale=0.6 + 0.85 * pace.progress(time))
+
+
+def shrink(time: Tensor, pace: Pace) -> Offset:
+    return _with(time, scale=1.45 - 0.85 * pace.progress(time))
+
+
+def rise(time: Tensor, pace: Pace) -> Offset:
+    return _with(time, y=-0.75 * pace.reach * pace.progress(time))
+
+
+def fall(time: Tensor, pace: Pace) -> Offset:
+    # Gravity has its own easing: slow, then fast, then rest on the ground.
+    u = (time / pace.course).clamp(0, 1)
+    return _with(time, y=-0.75 * pace.reach * (1 - torch.lerp(u, u * u, pace.easing)))
+
+
+def rock(time: Tensor, pace: Pace) -> Offset:
+    swing = torch.sin(2 * math.pi * pace.cycles(time, 1.6))
+    return _with(time, angle=0.42 * pace.sign * swing, x=0.1 * pace.sign * swing)
+
+
+def circle(time: Tensor, pace: Pace) -> Offset:
+    turn = 2 * math.pi * pace.sign * pace.cycles(time, 2.8)
+    radius = 0.34 * pace.reach
+    return _with(time, x=radius * torch.sin(turn), y=radius * (torch.cos(turn) - 1))
+
+
+def zigzag(time: Tensor, pace: Pace) -> Offset:
+    u = pace.cycles(time, 1.3).remainder(1)
+    tooth = 1 - (2 * u - 1).abs()
+    return _with(time, x=1.1 * pace.reach * (pace.progress(time) - 0.5), y=-0.4 * pace.reach * tooth)
+
+
+def flip(time: Tensor, pace: Pace) -> Offset:
+    return _with(time, stretch_x=torch.cos(2 * math.pi * pace.cycles(time, 2.4)))
+
+
+def bounce(time: Tensor, pace: Pace) -> Offset:
+    # Squash at the ground: the classic rule of drawn animation.
+    u = pace.cycles(time, 0.9).remainder(1)
+    height = 4 * u * (1 - u)
+    squash = 0.25 * (1 - height / 0.3).clamp(min=0)
+    return _with(time, y=-0.4 * pace.reach * height + 0.25 * squash, stretch_x=1 + squash, stretch_y=1 - squash)
+
+
+def shake(time: Tensor, pace: Pace) -> Offset:
+    return _with(time, x=0.07 * torch.sin(2 * math.pi * pace.cycles(time, 0.33)))
+
+
+def pulse(time: Tensor, pace: Pace) -> Offset:
+    return _with(time, scale=1 + 0.22 * torch.sin(2 * math.pi * pace.cycles(time, 1.1)))
+
+
+Motion = Callable[[Tensor, Pace], Offset]
+MOTION_OF: dict[str, Motion] = {
+    motion.__name__: motion
+    for motion in (
+        stand,
+        go_right,
+        go_left,
+        jump,
+        spin,
+        grow,
+        shrink,
+        rise,
+        fall,
+        rock,
+        circle,
+        zigzag,
+        flip,
+        bounce,
+        shake,
+        pulse,
+    )
+}
+
+
+def offsets(steps: list[tuple[str, ...]], time: Tensor, pace: Pace, turn: Tensor) -> Offset:
+    """Offsets of many actors at once.
+
+    ``steps`` holds one or two motion keys per actor; ``time`` (frames,) seconds; ``turn`` (actors, 1) the
+    second at which a two-step actor changes over. Returns fields of shape (actors, frames).
+    """
+    actors = len(steps)
+    total = Offset.rest(time.repeat(actors, 1))
+    for place in (0, 1):
+        clock = _clock(time, turn, steps, place)
+        for key in sorted({step[place] for step in steps if len(step) > place}):
+            rows = torch.tensor([i for i, step in enumerate(steps) if len(step) > place and step[place] == key])
+            part = MOTION_OF[key](clock[rows], Pace(**{k: v[rows] for k, v in vars(pace).items()}))
+            before = Offset(**{k: v[rows] for k, v in vars(total).items()})
+            for name, value in vars(before.then(part)).items():
+                getattr(total, name)[rows] = value
+    return total
+
+
+def _clock(time: Tensor, turn: Tensor, steps: list[tuple[str, ...]], place: int) -> Tensor:
+    """Each actor's own time within its first or second step, shape (actors, frames)."""
+    two = torch.tensor([[len(step) > 1] for step in steps])
+    if place == 1:
+        return (time - turn).clamp(min=0)
+    return torch.where(two, torch.minimum(time.expand(len(steps), -1), turn), time)

@@ -1,0 +1,206 @@
+"""From scenes to poses: where every single cut-out stands, how large, and what the camera does.
+
+Owns: placement of actors, their poses over time, the camera path. Knows no pixels.
+Units as in ``motion``: the frame spans -1 … 1 both ways, y grows downwards.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from himmel.world.motion import Pace, offsets
+from himmel.world.scene import Actor, Scene
+from himmel.world.sets import ground_line
+
+CAMERA_SECONDS = 4.0
+HEIGHT_OF = {"small": 0.66, "normal": 1.0, "big": 1.3}  # of a lone actor, in half frame heights
+CROWD = {1: 1.0, 2: 0.78, 3: 0.62, 4: 0.5}  # the more there are, the smaller
+VEHICLES_OF_THE_AIR = -0.1  # resting height where a setting has no ground
+
+
+@dataclass(frozen=True)
+class CutOut:
+    """One cut-out of one clip: what it is, where it rests, and its pace. Later ones cover earlier ones."""
+
+    clip: int
+    noun: str
+    style: str
+    colour: str | None
+    steps: tuple[str, ...]
+    x: float
+    y: float
+    height: float
+    faces_left: bool
+    layer: int
+    course: float
+    period: float
+    reach: float
+    easing: float
+    sign: float
+    turn: float
+
+
+@dataclass(frozen=True)
+class Poses:
+    """Poses of many cut-outs over time; every field has shape (cut-outs, frames).
+
+    ``x``, ``y`` centre; ``width``, ``height`` half extents (width negative where mirrored); ``angle`` radians.
+    """
+
+    x: Tensor
+    y: Tensor
+    width: Tensor
+    height: Tensor
+    angle: Tensor
+
+
+@dataclass(frozen=True)
+class CameraPath:
+    """What the camera does, shape (clips, frames): magnification 1 … 1.6 and shift of the backdrop."""
+
+    zoom: Tensor
+    x: Tensor
+    y: Tensor
+
+
+def cut_outs(scenes: Sequence[Scene]) -> list[CutOut]:
+    """Place every actor of every scene; the same scene is always staged in the same way."""
+    return [cut_out for clip, scene in enumerate(scenes) for cut_out in _stage(clip, scene)]
+
+
+def poses(cast: list[CutOut], time: Tensor) -> Poses:
+    """Poses at ``time`` (frames,) in seconds."""
+
+    def column(name: str) -> Tensor:
+        return torch.tensor([[float(getattr(c, name))] for c in cast])
+
+    pace = Pace(*(column(name) for name in ("course", "period", "reach", "easing", "sign")))
+    moved = offsets([c.steps for c in cast], time, pace, column("turn"))
+    half = column("height") / 2
+    mirror = 1 - 2 * column("faces_left")
+    # Growing and squashing keep the feet where they are.
+    feet = half * (1 - moved.scale)
+    return Poses(
+        x=column("x") + moved.x,
+        y=column("y") + moved.y + feet,
+        width=half * moved.scale * moved.stretch_x * mirror,
+        height=half * moved.scale * moved.stretch_y,
+        angle=moved.angle,
+    )
+
+
+def camera_path(scenes: Sequence[Scene], time: Tensor) -> CameraPath:
+    """The camera of each scene at ``time`` (frames,); it eases over four seconds and then rests."""
+    u = (time / CAMERA_SECONDS).clamp(0, 1)
+    u = 0.5 * u + 0.5 * u * u * (3 - 2 * u)
+    zoom, x, y = (torch.stack([_camera(s.camera, u)[i] for s in scenes]) for i in range(3))
+    return CameraPath(zoom, x, y)
+
+
+def _camera(kind: str, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    zero = torch.zeros_like(u)
+    match kind:
+        case "zoom_in":
+            return 1 + 0.6 * u, zero, zero
+        case "zoom_out":
+            return 1.6 - 0.6 * u, zero, zero
+        case "pan_left":
+            return zero + 1, 0.7 * (0.5 - u), zero
+        case "pan_right":
+            return zero + 1, 0.7 * (u - 0.5), zero
+        case "tilt_up":
+            return zero + 1.3, zero, 0.44 * (0.5 - u)
+        case "tilt_down":
+            return zero + 1.3, zero, 0.44 * (u - 0.5)
+        case _:
+            return zero + 1, zero, zero
+
+
+def _stage(clip: int, scene: Scene) -> list[CutOut]:
+    rng = random.Random(scene.seed)
+    places = _places(scene, rng)
+    return [
+        _cut_out(clip, scene, actor, place, layer, rng)
+        for layer, (actor, place) in enumerate(
+            (actor, place) for actor, row in zip(scene.actors, places, strict=True) for place in row
+        )
+    ]
+
+
+@dataclass(frozen=True)
+class _Place:
+    x: float
+    lift: float  # above the resting height
+    size: float  # factor on the lone actor's height
+
+
+def _places(scene: Scene, rng: random.Random) -> list[list[_Place]]:
+    """A row of places per actor."""
+    if len(scene.actors) == 1:
+        return [_row(scene.actors[0], rng)]
+    first, second = {
+        "left_of": (_Place(-0.48, 0, 0.72), _Place(0.48, 0, 0.72)),
+        "right_of": (_Place(0.48, 0, 0.72), _Place(-0.48, 0, 0.72)),
+        "above": (_Place(0.0, 0.95, 0.62), _Place(0.0, 0, 0.7)),
+        "below": (_Place(0.0, 0, 0.7), _Place(0.0, 0.95, 0.62)),
+        "in_front_of": (_Place(-0.2, -0.08, 0.8), _Place(0.22, 0.2, 0.8)),
+        "behind": (_Place(0.22, 0.2, 0.8), _Place(-0.2, -0.08, 0.8)),
+    }[scene.relation or "left_of"]
+    third = _Place(0.0, 0.75 if scene.relation in ("left_of", "right_of") else 0.1, 0.5)
+    return [[place] for place in (first, second, third)[: len(scene.actors)]]
+
+
+def _row(actor: Actor, rng: random.Random) -> list[_Place]:
+    size = CROWD[actor.count]
+    if actor.count == 1:
+        free = 0.0 if {"go_right", "go_left", "zigzag"} & set(actor.motions) else 0.3
+        return [_Place(rng.uniform(-free, free), 0, size)]
+    step = 1.5 / actor.count
+    return [_Place(step * (i - (actor.count - 1) / 2), 0, size) for i in range(actor.count)]
+
+
+def _cut_out(clip: int, scene: Scene, actor: Actor, place: _Place, layer: int, rng: random.Random) -> CutOut:
+    height = HEIGHT_OF[actor.size] * place.size
+    pace = random.Random(scene.seed + scene.actors.index(actor))  # a row moves as one
+    room = max(0.25, 1 - 0.35 * (len(scene.actors) - 1)) * (1.0 if actor.count == 1 else 0.35)
+    two = len(actor.motions) > 1
+    sideways = next((m for m in actor.motions if m in ("go_left", "go_right")), "go_right")
+    return CutOut(
+        clip=clip,
+        noun=actor.noun,
+        style=scene.style,
+        colour=actor.colour,
+        steps=actor.motions,
+        x=place.x,
+        y=_resting_height(scene, actor, height) - place.lift,
+        height=height,
+        faces_left=sideways == "go_left",
+        # What stands behind is drawn first.
+        layer=-layer if scene.relation == "in_front_of" else layer,
+        course=pace.uniform(1.6, 1.9) if two else pace.uniform(2.8, 3.8),
+        period=pace.uniform(0.85, 1.15),
+        reach=pace.uniform(0.9, 1.1) * (room if _sweeps_sideways(actor) else min(1.0, 0.6 + 0.4 * room)),
+        easing=pace.random(),
+        sign=pace.choice((-1.0, 1.0)),
+        turn=pace.uniform(1.8, 2.0),
+    )
+
+
+def _sweeps_sideways(actor: Actor) -> bool:
+    return bool({"go_left", "go_right", "zigzag", "circle"} & set(actor.motions))
+
+
+def _resting_height(scene: Scene, actor: Actor, height: float) -> float:
+    """Where the actor's centre rests: feet on the ground, or, where there is none, about the middle."""
+    ground = ground_line(scene.setting)
+    vertical = {"rise", "fall", "jump", "bounce"} & set(actor.motions)
+    if ground is None:
+        return 0.35 if vertical else VEHICLES_OF_THE_AIR + 0.3 * ("circle" in actor.motions)
+    return min(2 * ground - 1 - height / 2, 0.95 - height / 2)
+
+

@@ -1,0 +1,175 @@
+"""The terms of the training world: what can be shown, by key, and which of it a model is taught.
+
+Owns: the closed lists of keys (English, snake_case) and the vocabularies made of them.
+Knows nothing of words in captions (``caption``), pictures (``sprites``, ``sets``) or trajectories (``motion``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+from himmel.errors import BadRequest
+
+STYLES = ("3d", "flat", "line_art", "cartoon", "sticker", "silhouette", "paper", "pixel_art", "sketch", "watercolour")
+SETTINGS = (
+    "beach",
+    "forest",
+    "city",
+    "snow",
+    "sea",
+    "sky",
+    "night_sky",
+    "room",
+    "space",
+    "desert",
+    "mountains",
+    "meadow",
+    "underwater",
+    "road",
+    "stage",
+    "garden",
+)
+PANORAMAS = (
+    "apartment",
+    "dawn_field",
+    "lobby",
+    "park",
+    "studio",
+    "sunset_field",
+    "warehouse",
+)
+MOTIONS = (
+    "stand",
+    "go_right",
+    "go_left",
+    "jump",
+    "spin",
+    "grow",
+    "shrink",
+    "rise",
+    "fall",
+    "rock",
+    "circle",
+    "zigzag",
+    "flip",
+    "bounce",
+    "shake",
+    "pulse",
+)
+LIGHTS = ("day", "sunset", "night")
+WEATHERS = ("clear", "rain", "snowfall")
+CAMERAS = ("static", "zoom_in", "zoom_out", "pan_left", "pan_right", "tilt_up", "tilt_down")
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white", "black")
+SIZES = ("small", "normal", "big")
+RELATIONS = ("left_of", "right_of", "above", "below", "in_front_of", "behind")
+MAX_COUNT = 4
+
+LAPTOP_NOUNS = (
+    "penguin",
+    "cat",
+    "elephant",
+    "owl",
+    "turtle",
+    "fish",
+    "whale",
+    "butterfly",
+    "duck",
+    "horse",
+    "pig",
+    "bee",
+    "flamingo",
+    "dinosaur",
+    "car",
+    "bus",
+    "rocket",
+    "sailboat",
+    "balloon",
+    "snowman",
+)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What one model is taught, and therefore claims: a subset of every list, and how often extras occur.
+
+    Probabilities are per clip, 0 to 1. ``settings`` may name panoramas too.
+    """
+
+    nouns: tuple[str, ...]
+    styles: tuple[str, ...] = STYLES
+    settings: tuple[str, ...] = SETTINGS
+    motions: tuple[str, ...] = MOTIONS
+    lights: tuple[str, ...] = LIGHTS
+    weathers: tuple[str, ...] = WEATHERS
+    cameras: tuple[str, ...] = CAMERAS
+    colours: tuple[str, ...] = COLOURS
+    sizes: tuple[str, ...] = SIZES
+    relations: tuple[str, ...] = RELATIONS
+    max_actors: int = 3
+    max_count: int = MAX_COUNT
+    p_coloured: float = 0.15
+    p_sized: float = 0.2
+    p_several: float = 0.25  # two or three different actors
+    p_counted: float = 0.1  # two to four of one kind
+    p_two_steps: float = 0.1  # "jumps, then spins"
+    p_light: float = 0.3
+    p_weather: float = 0.2
+    p_camera: float = 0.35
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "styles": STYLES,
+            "settings": SETTINGS + PANORAMAS,
+            "motions": MOTIONS,
+            "lights": LIGHTS,
+            "weathers": WEATHERS,
+            "cameras": CAMERAS,
+            "colours": COLOURS,
+            "sizes": SIZES,
+            "relations": RELATIONS,
+        }
+        for name, known in allowed.items():
+            unknown = set(getattr(self, name)) - set(known)
+            if unknown:
+                raise BadRequest(f"unknown {name}: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+        for field in fields(self):
+            if field.name.startswith("p_") and not 0 <= getattr(self, field.name) <= 1:
+                raise BadRequest(f"{field.name} must be between 0 and 1")
+
+
+# What two CPU cores can be taught in an afternoon: few things, drawn large and clearly.
+LAPTOP = Vocabulary(
+    nouns=LAPTOP_NOUNS,
+    styles=("3d",),
+    motions=(
+        "stand",
+        "go_right",
+        "go_left",
+        "jump",
+        "spin",
+        "grow",
+        "shrink",
+        "rise",
+        "fall",
+        "rock",
+        "circle",
+        "flip",
+    ),
+    cameras=("static", "zoom_in", "zoom_out", "pan_left", "pan_right"),
+    colours=("red", "yellow", "green", "blue", "purple"),
+    relations=("left_of", "right_of"),
+    max_actors=2,
+    max_count=3,
+    p_coloured=0.1,
+    p_several=0.1,
+    p_counted=0.06,
+    p_two_steps=0.05,
+    p_light=0.25,
+    p_weather=0.06,
+    p_camera=0.3,
+)
+
+# One plain actor, plain daylight, still camera: what the first minutes of training look at.
+PLAIN = replace(
+    LAPTOP, p_coloured=0, p_sized=0, p_several=0, p_counted=0, p_two_steps=0, p_light=0, p_weather=0, p_camera=0
+)
