@@ -97,7 +97,7 @@ def _noun(row: dict[str, object]) -> Noun:
     synonyms = values.get("synonyms") or {}
     if not isinstance(synonyms, dict):
         raise ValueError(f"noun {row.get('key')}: synonyms are a table per language")
-    values["synonyms"] = {language: tuple(synonyms.get(language, ())) for language in LANGUAGES}
+    values["synonyms"] = dict.fromkeys(LANGUAGES, ()) | {language: tuple(words) for language, words in synonyms.items()}
     try:
         return Noun(**values)  # type: ignore[arg-type]
     except TypeError as error:
