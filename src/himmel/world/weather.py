@@ -86,7 +86,7 @@ def draw_weather(
         columns = math.ceil((width / height + sheet.slant + 2 * sheet.sway) / sheet.spacing) + 2
         dice = [torch.rand(2, columns, generator=generator) for generator in generators]
         table = torch.stack(dice).to(device) if dice else torch.zeros(0, 2, columns, device=device)
-        falling = torch.maximum(falling, _sheet(sheet, table, x, y, time))
+        falling = torch.maximum(falling, _sheet(sheet, table, x, y, time, 1 / height))
     layer = torch.empty(len(seeds), frames, 4, height, width, device=device)
     torch.add(falling, weather.veil * (1 - falling), out=layer[:, :, 3])
     for channel, (air, colour) in enumerate(zip(weather.air, weather.colour, strict=True)):
@@ -94,7 +94,7 @@ def draw_weather(
     return layer
 
 
-def _sheet(sheet: _Sheet, dice: Tensor, x: Tensor, y: Tensor, time: Tensor) -> Tensor:
+def _sheet(sheet: _Sheet, dice: Tensor, x: Tensor, y: Tensor, time: Tensor, pixel: float) -> Tensor:
     """Coverage (B, T, H, W) of one depth; ``dice`` (B, 2, columns) settles where things are in each column."""
     turn = 2 * math.pi * dice[:, 0, :1, None, None]  # every clip sways and stands a little differently
     across = x + sheet.spacing * dice[:, 1, :1, None, None]
@@ -111,7 +111,6 @@ def _sheet(sheet: _Sheet, dice: Tensor, x: Tensor, y: Tensor, time: Tensor) -> T
     dy = dy.frac_().sub_(0.5).mul_(sheet.period)
     if sheet.length:
         dy = dy.abs_().sub_(sheet.length / 2).clamp_(min=0)
-    pixel = 2 * float(y[0, 0, 0, 0])
     reach = (sheet.radius + 0.8 * pixel) ** 2
     gain = 1.5 * sheet.opacity / reach
     return dy.square_().add_(dx * dx).mul_(-gain).add_(gain * reach).clamp_(0, sheet.opacity)
