@@ -15,8 +15,8 @@ from himmel.errors import BadRequest
 # What is multiplied into the picture, the glow that is mixed in, and how much of it at the top and the bottom.
 _GRADES: dict[str, tuple[tuple[float, float, float], tuple[float, float, float], float, float]] = {
     "day": ((1.0, 1.0, 1.0), (1.0, 1.0, 1.0), 0.0, 0.0),
-    "sunset": ((1.0, 0.76, 0.66), (1.0, 0.50, 0.40), 0.55, 0.08),
-    "night": ((0.36, 0.44, 0.66), (0.04, 0.07, 0.22), 0.35, 0.1),
+    "sunset": ((1.0, 0.78, 0.68), (1.0, 0.50, 0.40), 0.46, 0.06),
+    "night": ((0.44, 0.52, 0.76), (0.05, 0.08, 0.25), 0.3, 0.08),
 }
 # Where lamps are lit: whatever is as yellow as a lamp there stays bright.
 _LAMPLIT = ("city", "room")
