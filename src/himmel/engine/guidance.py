@@ -20,23 +20,15 @@ def guide(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
     return unconditional + scale * (conditional - unconditional)
 
 
-def guided(conditional: Velocity, unconditional: Velocity, scale: float) -> Velocity:
-    """A velocity with guidance from two separate ones; at scale 1 the second is never called."""
-    if scale == 1:
-        return conditional
+def guided(both: Velocity, scale: float) -> Velocity:
+    """A velocity with guidance, as samplers take it.
 
-    def velocity(x: Tensor, level: Tensor) -> Tensor:
-        return guide(conditional(x, level), unconditional(x, level), scale)
-
-    return velocity
-
-
-def guided_in_one_batch(both: Velocity, scale: float) -> Velocity:
-    """A velocity with guidance from one that answers for both halves of a doubled batch.
-
-    ``both`` receives x twice along axis 0, (2B, ...), and answers (2B, ...): the first half with the prompt,
-    the second half with the negative or the empty one. One call of a batch of two is quicker than two calls.
+    ``both`` receives x twice along axis 0, (2B, ...), and answers (2B, ...): the first half with the prompt, the
+    second with the negative or the empty one; one call of a doubled batch is quicker than two calls. At scale 1
+    it is returned as it is, receives x (B, ...) and needs no second half.
     """
+    if scale == 1:
+        return both
 
     def velocity(x: Tensor, level: Tensor) -> Tensor:
         conditional, unconditional = both(torch.cat([x, x]), level).chunk(2)

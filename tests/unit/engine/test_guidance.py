@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from himmel.engine.guidance import guide, guided, guided_in_one_batch
+from himmel.engine.guidance import guide, guided
 
 X, LEVEL = torch.arange(6.0).reshape(2, 3), torch.tensor(0.5)
 
@@ -20,18 +20,16 @@ def test_guide_extrapolates_from_the_unconditional(scale: float, expected: float
     assert guide(torch.tensor(5.0), torch.tensor(2.0), scale) == expected
 
 
-def test_guided_at_scale_one_never_asks_the_unconditional() -> None:
-    def never(x: Tensor, level: Tensor) -> Tensor:
-        raise AssertionError("called")
-
-    torch.testing.assert_close(guided(with_prompt, never, 1.0)(X, LEVEL), with_prompt(X, LEVEL))
+def both(x: Tensor, level: Tensor) -> Tensor:
+    first, second = x.chunk(2)
+    return torch.cat([with_prompt(first, level), without(second, level)])
 
 
-def test_two_calls_and_one_batch_agree() -> None:
-    def both(x: Tensor, level: Tensor) -> Tensor:
-        first, second = x.chunk(2)
-        return torch.cat([with_prompt(first, level), without(second, level)])
+def test_the_batch_is_doubled_and_its_halves_are_joined() -> None:
+    found = guided(both, 4.0)(X, LEVEL)
+    assert found.shape == X.shape
+    torch.testing.assert_close(found, guide(with_prompt(X, LEVEL), without(X, LEVEL), 4.0))
 
-    apart = guided(with_prompt, without, 4.0)(X, LEVEL)
-    assert apart.shape == X.shape
-    torch.testing.assert_close(guided_in_one_batch(both, 4.0)(X, LEVEL), apart)
+
+def test_at_scale_one_nothing_is_asked_twice() -> None:
+    torch.testing.assert_close(guided(with_prompt, 1.0)(X, LEVEL), with_prompt(X, LEVEL))
