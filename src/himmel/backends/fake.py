@@ -16,11 +16,32 @@ from PIL import Image, ImageDraw, ImageFont
 from himmel.media.scaling import crop_to
 from himmel.media.video_io import read_frames
 from himmel.spec import ModelInfo, Progress, Size, VideoRequest
-from himmel.words import WordList
+from himmel.words import Term, WordList
 
 CHUNK = 8  # frames
 BARS = np.array(
     [(191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0), (0, 0, 191)], np.uint8
+)
+# A small vocabulary, so that unknown words can be tried out too.
+NAMES = {
+    "noun": (("cat", "Katze", "猫"), ("penguin", "Pinguin", "ペンギン"), ("kangaroo", "Känguru", "カンガルー"),
+             ("koala", "Koala", "コアラ"), ("dog", "Hund", "犬"), ("balloon", "Ballon", "風船")),
+    "motion": (("jumping", "springt", "ジャンプする"), ("spinning", "dreht sich", "回る")),
+    "setting": (("beach", "Strand", "海辺"), ("snow", "Schnee", "雪")),
+    "camera": (("zooms in", "zoomt heran", "ズームイン"),),
+}  # fmt: skip
+WORDS = WordList(
+    terms=tuple(
+        Term(en, kind, {"en": en, "de": de, "ja": ja}, {"en": (en,), "de": (de,), "ja": (ja,)})
+        for kind, names in NAMES.items()
+        for en, de, ja in names
+    ),
+    function={
+        "en": ("a", "an", "and", "at", "camera", "in", "is", "on", "the", "then"),
+        "de": ("am", "auf", "das", "dem", "der", "die", "ein", "eine", "im", "in", "kamera", "und"),
+        "ja": ("が", "で", "の", "を", "に"),
+    },
+    neighbours={"quokka": ("kangaroo", "koala")},
 )
 INFO = ModelInfo(
     name="fake",
@@ -31,7 +52,7 @@ INFO = ModelInfo(
     default_size=Size(256, 256),
     default_steps=1,
     default_guidance=1.0,
-    vocabulary_size=0,
+    vocabulary_size=len(WORDS),
     licence="Apache-2.0",
     trained_on="nothing: it draws a test card",
     scores={},
@@ -43,7 +64,7 @@ class FakeBackend:
     """Colour bars with a disc that crosses them; prompt, seed, steps and guidance decide colour and path."""
 
     info = INFO
-    words = WordList(())
+    words = WORDS
     device = "cpu"
 
     def generate(self, request: VideoRequest) -> Generator[Progress | np.ndarray, None, None]:

@@ -6,6 +6,7 @@ How pixels are made is the backend's, how they are written is ``media``'s.
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -145,7 +146,7 @@ def _require_picture(first_frame: str, recipe: Recipe | None, from_file: Path | 
     """A recipe names its first frame and its checksum; the picture itself is the user's to keep."""
     from himmel.media.recipe import picture_hash
 
-    if not Path(first_frame).is_file():
+    if not os.path.isfile(first_frame):
         hint = f"; '{from_file}' starts from it: give it with --image" if recipe else ""
         raise BadRequest(f"there is no picture '{first_frame}'{hint}")
     if recipe and recipe.first_frame_sha256 not in (None, picture_hash(Path(first_frame))):
@@ -206,9 +207,8 @@ def _build_of_torch() -> str:
 
 
 def _name_unknown_words(prompt: str, backend: Backend) -> None:
-    for word, nearest in backend.words.unknown(prompt):
-        near = f"; nearest: {', '.join(nearest)}" if nearest else ""
-        _warn(f"'{word}' is not in {backend.info.name}'s vocabulary{near}")
+    for word in backend.words.unknown(prompt):
+        _warn(word.line(backend.info.name))
 
 
 def _name_differences(original: Recipe, recipe: Recipe, from_file: Path | None) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from himmel.errors import HimmelError
 from himmel.spec import ModelInfo, VideoRequest
 
 models = typer.Typer(help="The models on this machine: size, licence, training, scores, words.")
@@ -29,10 +30,15 @@ def words(
     search: Annotated[str, typer.Option(metavar="TEXT", help="Only words with these letters in them.")] = "",
 ) -> None:
     """Print the words that a model has learned."""
-    from himmel.backends.select import words_of
+    from himmel.backends.select import open_backend
 
-    for line in words_of(model).search(search):
-        typer.echo(line)
+    found = open_backend(model, "cpu").words.search(search)
+    if not found:
+        raise HimmelError(f"{model} knows no word with '{search}' in it; all of them: himmel models words")
+    width = max(len(term.names["en"]) for term in found)
+    for term in found:
+        others = ", ".join(name for language, name in term.names.items() if language != "en")
+        typer.echo(f"{term.kind:<8}  {term.names['en']:<{width}}  {others}")
 
 
 def _described(info: ModelInfo) -> str:

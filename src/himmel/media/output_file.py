@@ -22,9 +22,9 @@ def new_file(path: Path) -> Iterator[Path]:
     It lies beside its target, because a rename is atomic only within one file system. Raises CannotWrite
     where it cannot be made or renamed; failures of writing into it are the block's own (:func:`disk_errors`).
     """
-    _refuse_hopeless(path)
-    part = path.parent / f".himmel-{secrets.token_hex(6)}.part"
+    part = _beside(path)
     with disk_errors(path):
+        _refuse_hopeless(path)
         part.touch(exist_ok=False)
     try:
         yield part
@@ -41,9 +41,9 @@ def check_writable(path: Path) -> None:
 
     Raises CannotWrite where not. Leaves nothing behind, and does not touch a file that is there already.
     """
-    _refuse_hopeless(path)
-    probe = path.parent / f".himmel-{secrets.token_hex(6)}.part"
     with disk_errors(path):
+        _refuse_hopeless(path)
+        probe = path if not path.exists() else _beside(path)  # a name can be impossible in itself
         probe.touch(exist_ok=False)
         probe.unlink()
 
@@ -64,3 +64,7 @@ def _refuse_hopeless(path: Path) -> None:
         raise CannotWrite(path, f"the folder '{path.parent}' does not exist")
     if path.exists() and not os.access(path, os.W_OK):
         raise CannotWrite(path, "it is write-protected")
+
+
+def _beside(path: Path) -> Path:
+    return path.parent / f".himmel-{secrets.token_hex(6)}.part"

@@ -43,6 +43,8 @@ def change_rate(chunks: Iterable[np.ndarray], *, native_fps: int, fps: int, coun
             made += 1
         if due:
             yield np.stack(due)
+        if made == count:
+            return
         before = frame
     if before is not None and made < count:
         yield np.repeat(before[None], count - made, axis=0)

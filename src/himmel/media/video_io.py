@@ -7,6 +7,7 @@ PyAV is imported only where it is used, so that this module imports without it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -156,7 +157,7 @@ def _decode_video(path: Path) -> Iterator[np.ndarray]:
 def _open_video(path: Path) -> InputContainer:
     import av
 
-    if not path.is_file():
+    if not os.path.isfile(path):  # Path.is_file raises where a name is too long
         raise UnreadableMedia(path, "there is no such file")
     try:
         return av.open(str(path))

@@ -1,0 +1,101 @@
+import hashlib
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from himmel.errors import BadRecipe, BadRequest, NoRecipe, UnreadableMedia
+from himmel.media.recipe import Recipe, read_recipe, recipe_from_json
+from himmel.media.video_io import write_video
+from himmel.spec import ModelInfo, Size, VideoRequest
+
+MODEL = ModelInfo(
+    name="papercut",
+    weight_hash="0123456789abcdef",
+    parameters=1,
+    native_size=Size(64, 64),
+    native_fps=8,
+    default_size=Size(128, 128),
+    default_steps=8,
+    default_guidance=3.0,
+    vocabulary_size=1,
+    licence="Apache-2.0",
+    trained_on="",
+    scores={},
+    max_window_seconds=4.0,
+)
+
+
+def recipe_of(**wishes):
+    request = VideoRequest("ein Bär am „Strand“, 海辺", seed=7, **wishes)
+    return Recipe.of(request, MODEL, device="cpu", himmel_version="1.2.3", build="torch 2.13.0")
+
+
+def write(path, metadata):
+    write_video(path, [np.zeros((1, 16, 16, 3), np.uint8)], size=Size(16, 16), fps=8, metadata=metadata)
+    return path
+
+
+def test_a_recipe_settles_what_the_request_left_open():
+    recipe = recipe_of(steps=3, guidance=0)
+    assert (recipe.size, recipe.fps, recipe.steps, recipe.guidance) == ("128x128", 8, 3, 0)
+    assert (recipe.native_size, recipe.native_fps) == ("64x64", 8)
+    assert (recipe.model, recipe.weight_hash) == ("papercut", "0123456789abcdef")
+
+
+def test_a_recipe_survives_the_trip_through_a_clip(tmp_path):
+    recipe = recipe_of(negative_prompt="rain", seconds=1.5)
+    assert read_recipe(write(tmp_path / "clip.mp4", recipe.to_json())) == recipe
+
+
+def test_following_a_recipe_leads_to_the_same_recipe():
+    recipe = recipe_of(negative_prompt="rain", seconds=1.5, size=Size(32, 48), guidance=0.5)
+    again = Recipe.of(recipe.request(), MODEL, device="cpu", himmel_version="1.2.3", build="torch 2.13.0")
+    assert again == recipe
+
+
+def test_the_first_frame_is_known_by_its_checksum(tmp_path):
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"some picture")
+    recipe = recipe_of(first_frame=str(picture))
+    assert recipe.first_frame_sha256 == hashlib.sha256(b"some picture").hexdigest()
+    assert recipe.request().first_frame == str(picture)
+    with pytest.raises(UnreadableMedia, match=r"absent\.png"):
+        recipe_of(first_frame=str(tmp_path / "absent.png"))
+
+
+@pytest.mark.parametrize("metadata", ["", "shot on a phone", "{}", "[1]", '{"prompt": "a cat"}', "7"])
+def test_foreign_clips_have_no_recipe(tmp_path, metadata):
+    with pytest.raises(NoRecipe, match=r"clip\.mp4"):
+        read_recipe(write(tmp_path / "clip.mp4", metadata))
+
+
+def test_every_field_is_needed_and_no_other_is_allowed(tmp_path):
+    values = json.loads(recipe_of().to_json())
+    for name in asdict(recipe_of()):
+        lacking = {key: value for key, value in values.items() if key != name}
+        with pytest.raises(BadRecipe, match=name):
+            recipe_from_json(json.dumps(lacking), tmp_path)
+    with pytest.raises(BadRecipe, match="unknown settings: sharpness"):
+        recipe_from_json(json.dumps(values | {"sharpness": 2}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("seed", "7"), ("seed", True), ("fps", 8.5), ("prompt", None), ("guidance", "3")]
+)
+def test_values_of_the_wrong_kind_are_refused(tmp_path, name, value):
+    values = json.loads(recipe_of().to_json())
+    with pytest.raises(BadRecipe, match=name):
+        recipe_from_json(json.dumps(values | {name: value}), tmp_path)
+
+
+def test_another_format_is_refused_by_its_number(tmp_path):
+    values = json.loads(recipe_of().to_json())
+    with pytest.raises(BadRecipe, match="format 99"):
+        recipe_from_json(json.dumps(values | {"himmel_recipe": 99}), tmp_path)
+
+
+def test_impossible_values_are_refused_when_they_are_used():
+    with pytest.raises(BadRequest, match="seed -1"):
+        replace(recipe_of(), seed=-1).request()

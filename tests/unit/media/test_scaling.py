@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from himmel.media.scaling import change_rate, crop_to, resize_frames
+from himmel.spec import Size
+
+
+def ramp(count):
+    """Frames of one grey each: frame i has the value 10 i."""
+    return np.broadcast_to((np.arange(count) * 10).astype(np.uint8)[:, None, None, None], (count, 2, 2, 3)).copy()
+
+
+def retimed(count_in, native_fps, fps, count, split=3):
+    chunks = np.array_split(ramp(count_in), split)
+    return np.concatenate(list(change_rate(chunks, native_fps=native_fps, fps=fps, count=count)))[:, 0, 0, 0]
+
+
+def test_resizing_gives_the_size_and_keeps_flat_colour():
+    frames = np.full((2, 16, 24, 3), (10, 200, 90), np.uint8)
+    big = resize_frames(frames, Size(48, 64))
+    assert big.shape == (2, 64, 48, 3)
+    assert (big == (10, 200, 90)).all()
+
+
+def test_resizing_to_the_same_size_changes_nothing():
+    frames = np.random.default_rng(0).integers(0, 256, (2, 16, 24, 3), dtype=np.uint8)
+    assert resize_frames(frames, Size(24, 16)) is frames
+
+
+def test_cropping_keeps_the_middle():
+    picture = np.zeros((16, 48, 3), np.uint8)
+    picture[:, 16:32] = 255
+    cropped = crop_to(picture, Size(32, 32))
+    assert cropped.shape == (32, 32, 3)
+    assert cropped[:, 4:-4].min() > 250
+
+
+def test_equal_rates_pass_frames_unchanged():
+    assert retimed(5, 8, 8, 5).tolist() == [0, 10, 20, 30, 40]
+
+
+def test_double_rate_blends_between_frames_and_stands_at_the_end():
+    assert retimed(4, 8, 16, 8).tolist() == [0, 5, 10, 15, 20, 25, 30, 30]
+
+
+def test_half_rate_takes_every_other_frame():
+    assert retimed(6, 8, 4, 3).tolist() == [0, 20, 40]
+
+
+def test_odd_rates_keep_the_time_of_every_frame():
+    assert retimed(10, 8, 12, 12).tolist() == [round(i * 8 / 12 * 10) for i in range(12)]
+
+
+@pytest.mark.parametrize("split", [1, 2, 9])
+def test_chunks_do_not_matter(split):
+    assert retimed(9, 8, 24, 27, split).tolist() == retimed(9, 8, 24, 27, 4).tolist()
+
+
+def test_no_more_is_asked_for_than_is_needed():
+    def endless():
+        while True:
+            yield ramp(4)
+
+    assert sum(len(chunk) for chunk in change_rate(endless(), native_fps=8, fps=8, count=6)) == 6

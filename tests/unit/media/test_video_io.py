@@ -1,0 +1,196 @@
+import resource
+import signal
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from himmel.errors import CannotWrite, UnreadableMedia
+from himmel.media.output_file import check_writable
+from himmel.media.video_io import iterate_frames, read_frames, read_metadata, write_video
+from himmel.spec import Size
+
+SIZE = Size(64, 48)
+
+
+def clip(count=12):
+    """A red square that wanders over blue, in flat colours that survive encoding."""
+    frames = np.zeros((count, SIZE.height, SIZE.width, 3), np.uint8)
+    frames[...] = (20, 40, 200)
+    for index in range(count):
+        frames[index, 16:32, 2 * index : 2 * index + 16] = (220, 30, 30)
+    return frames
+
+
+def top_level_boxes(path):
+    data = path.read_bytes()
+    at, names = 0, []
+    while at < len(data):
+        names.append(data[at + 4 : at + 8].decode("latin1"))
+        at += int.from_bytes(data[at : at + 4], "big")
+    return names
+
+
+def test_a_clip_is_what_browsers_play(tmp_path):
+    path = tmp_path / "clip.mp4"
+    assert write_video(path, [clip(5), clip(7)], size=SIZE, fps=8) == 12
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.codec_context.pix_fmt == "yuv420p"
+        assert (stream.width, stream.height) == (64, 48)
+        assert stream.average_rate == 8
+        assert stream.frames == 12
+        assert float(stream.duration * stream.time_base) == pytest.approx(12 / 8)
+    boxes = top_level_boxes(path)
+    assert boxes.index("moov") < boxes.index("mdat")
+
+
+def test_frames_come_back_in_order_and_in_their_colours(tmp_path):
+    path = tmp_path / "clip.mp4"
+    write_video(path, [clip()], size=SIZE, fps=12)
+    seen = read_frames(path)
+    assert seen.shape == clip().shape
+    assert seen.dtype == np.uint8
+    error = (seen.astype(float) - clip()) ** 2
+    assert 10 * np.log10(255**2 / error.mean()) > 35
+    assert np.abs(seen[3, 24, 8].astype(int) - (220, 30, 30)).max() <= 6  # full colour means the right matrix
+
+
+def test_the_same_frames_give_the_same_bytes(tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        write_video(tmp_path / name, [clip()], size=SIZE, fps=8, metadata="same")
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_metadata_keeps_every_letter(tmp_path):
+    text = '{"prompt": "ein Bär; = # \\\\ \\n 海辺の猫"}' + "x" * 70_000
+    write_video(tmp_path / "clip.mp4", [clip(1)], size=SIZE, fps=8, metadata=text)
+    assert read_metadata(tmp_path / "clip.mp4") == text
+
+
+def test_a_clip_without_metadata_has_none(tmp_path):
+    write_video(tmp_path / "clip.mp4", [clip(1)], size=SIZE, fps=8)
+    assert read_metadata(tmp_path / "clip.mp4") is None
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError, MemoryError])
+def test_whatever_ends_the_frames_early_leaves_nothing(tmp_path, stop):
+    def chunks():
+        yield clip(4)
+        raise stop
+
+    with pytest.raises(stop):
+        write_video(tmp_path / "clip.mp4", chunks(), size=SIZE, fps=8)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_early_end_keeps_the_clip_that_was_there(tmp_path):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"an older clip")
+
+    def chunks():
+        yield clip(4)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_video(path, chunks(), size=SIZE, fps=8)
+    assert path.read_bytes() == b"an older clip"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (20, 48, 64, 3), dtype=np.uint8)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))  # the nearest thing to a full disk
+    try:
+        with pytest.raises(CannotWrite, match=r"clip\.mp4.*nothing was left behind"):
+            write_video(tmp_path / "clip.mp4", [noise], size=SIZE, fps=8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_the_frames_own_is_not_taken_for_the_disk(tmp_path):
+    def chunks():
+        yield clip(1)
+        raise FileNotFoundError("weights")
+
+    with pytest.raises(FileNotFoundError, match="weights"):
+        write_video(tmp_path / "clip.mp4", chunks(), size=SIZE, fps=8)
+
+
+def test_no_frames_make_no_clip(tmp_path):
+    with pytest.raises(ValueError, match="at least one frame"):
+        write_video(tmp_path / "clip.mp4", [], size=SIZE, fps=8)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((1, 64, 48, 3), np.uint8), np.zeros((1, 48, 64, 3), np.float32), np.zeros((48, 64, 3), np.uint8)]
+)
+def test_frames_of_another_shape_or_kind_are_refused(tmp_path, bad):
+    with pytest.raises(ValueError, match="expected uint8"):
+        write_video(tmp_path / "clip.mp4", [bad], size=SIZE, fps=8)
+
+
+def test_unwritable_places_are_found_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotWrite, match="does not exist"):
+        check_writable(tmp_path / "nowhere" / "clip.mp4")
+    with pytest.raises(CannotWrite, match="does not exist"):
+        check_writable(tmp_path / "file" / "clip.mp4")
+    with pytest.raises(CannotWrite, match="it is a folder"):
+        check_writable(tmp_path)
+    with pytest.raises(CannotWrite, match="too long"):
+        check_writable(tmp_path / ("x" * 300 + ".mp4"))
+
+
+def test_looking_whether_a_place_is_writable_changes_nothing(tmp_path):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"older")
+    check_writable(path)
+    check_writable(tmp_path / "new.mp4")
+    assert [file.name for file in tmp_path.iterdir()] == ["clip.mp4"]
+    assert path.read_bytes() == b"older"
+
+
+def test_pictures_are_read_upright_and_on_white(tmp_path):
+    picture = Image.new("RGBA", (4, 2), (0, 0, 0, 0))
+    picture.putpixel((0, 0), (255, 0, 0, 255))
+    picture.save(tmp_path / "clear.png")
+    seen = read_frames(tmp_path / "clear.png")
+    assert seen.shape == (1, 2, 4, 3)
+    assert seen[0, 0, 0].tolist() == [255, 0, 0]
+    assert seen[0, 1, 3].tolist() == [255, 255, 255]
+    turned = Image.new("RGB", (40, 20))
+    exif = turned.getexif()
+    exif[0x0112] = 6  # lies on its side
+    turned.save(tmp_path / "phone.jpg", exif=exif)
+    assert read_frames(tmp_path / "phone.jpg").shape == (1, 40, 20, 3)
+
+
+def test_animated_pictures_have_all_their_frames(tmp_path):
+    frames = [Image.fromarray(frame) for frame in clip(3)]
+    frames[0].save(tmp_path / "clip.gif", save_all=True, append_images=frames[1:])
+    assert read_frames(tmp_path / "clip.gif").shape == (3, 48, 64, 3)
+
+
+def test_a_limit_reads_no_further(tmp_path):
+    write_video(tmp_path / "clip.mp4", [clip()], size=SIZE, fps=8)
+    assert len(read_frames(tmp_path / "clip.mp4", limit=2)) == 2
+    assert sum(1 for _ in iterate_frames(tmp_path / "clip.mp4")) == 12
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "text.mp4").write_text("no clip")
+    write_video(tmp_path / "whole.mp4", [clip()], size=SIZE, fps=8)
+    (tmp_path / "cut.mp4").write_bytes((tmp_path / "whole.mp4").read_bytes()[:400])
+    Image.new("RGB", (64, 64)).save(tmp_path / "whole.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:60])
+    for name in ("text.mp4", "cut.mp4", "cut.png", "absent.mp4"):
+        with pytest.raises(UnreadableMedia, match=name):
+            read_frames(tmp_path / name)

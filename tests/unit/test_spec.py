@@ -1,0 +1,70 @@
+import math
+from dataclasses import replace
+
+import pytest
+
+from himmel.errors import BadRequest
+from himmel.spec import MAX_SEED, RANGES, ModelInfo, Size, VideoRequest, allowed
+
+MODEL = ModelInfo(
+    name="m",
+    weight_hash="0" * 16,
+    parameters=1,
+    native_size=Size(64, 64),
+    native_fps=8,
+    default_size=Size(128, 96),
+    default_steps=8,
+    default_guidance=3.0,
+    vocabulary_size=1,
+    licence="Apache-2.0",
+    trained_on="",
+    scores={},
+    max_window_seconds=4.0,
+)
+
+
+@pytest.mark.parametrize(("text", "size"), [("256x144", (256, 144)), (" 64 X 48 ", (64, 48)), ("64×48", (64, 48))])
+def test_sizes_are_read_as_people_write_them(text, size):
+    assert Size.parse(text) == Size(*size)
+
+
+@pytest.mark.parametrize("text", ["", "256", "256x", "x256", "-64x64", "64x64x64", "axb", "14x64", "65x64", "64x9999"])
+def test_impossible_sizes_are_refused_with_what_is_allowed(text):
+    with pytest.raises(BadRequest, match="allowed: WIDTHxHEIGHT"):
+        Size.parse(text)
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_the_ends_of_a_range_are_allowed_and_nothing_beyond(name):
+    low, high = RANGES[name]
+    for value in (low, high):
+        assert getattr(VideoRequest("a cat", **{name: value}), name) == value
+    for value in (low - 1, high + 1, math.nan, math.inf):
+        with pytest.raises(BadRequest, match=f"allowed: {allowed(name)}"):
+            VideoRequest("a cat", **{name: value})
+
+
+@pytest.mark.parametrize("prompt", ["", "  \n "])
+def test_an_empty_prompt_is_refused(prompt):
+    with pytest.raises(BadRequest, match="prompt is empty"):
+        VideoRequest(prompt)
+
+
+def test_what_is_open_is_taken_from_the_model():
+    settled = VideoRequest("a cat").resolved(MODEL)
+    assert (settled.size, settled.fps, settled.steps, settled.guidance) == (Size(128, 96), 8, 8, 3.0)
+
+
+def test_what_was_chosen_stays_also_where_it_is_zero():
+    wish = VideoRequest("a cat", size=Size(32, 32), fps=5, steps=1, guidance=0.0, seed=MAX_SEED)
+    assert wish.resolved(MODEL) == wish
+
+
+@pytest.mark.parametrize(("seconds", "fps", "count"), [(4, 8, 32), (0.1, 1, 1), (1.5, 12, 18)])
+def test_length_and_rate_give_the_number_of_frames(seconds, fps, count):
+    assert replace(VideoRequest("a cat"), seconds=seconds, fps=fps).frame_count == count
+
+
+def test_an_open_rate_gives_no_number_of_frames():
+    with pytest.raises(ValueError, match="resolved"):
+        _ = VideoRequest("a cat").frame_count
