@@ -63,7 +63,7 @@ class Oracle(nn.Module):
         self.config = config
         self.questions: tuple[Question, ...] = questions_for(config.vocabulary)
         self.frame = FrameReader(config.width)
-        self.over_time = TimeReader(self.frame.features, 6 * config.width)
+        self.over_time = TimeReader(self.frame.features + ACTOR + VIEW, 6 * config.width)
         self.heads = nn.ModuleDict({q.name: nn.Linear(EMBEDDING, len(q.answers)) for q in self.questions})
         self.drop = nn.Dropout(0.25)
 
@@ -86,10 +86,11 @@ class Oracle(nn.Module):
 
     def read(self, features: Tensor) -> Reading:
         """The reading from the features of all frames, (B, frames, C)."""
-        embedding = self.over_time(features)
+        track = self.frame.track(features)
+        embedding = self.over_time(torch.cat([features, track], -1))
         hidden = self.drop(F.gelu(embedding))
         logits = {name: head(hidden) for name, head in self.heads.items()}
-        return Reading(logits, embedding, self.frame.track(features))
+        return Reading(logits, embedding, track)
 
     def truth_indices(self, truths: Sequence[Mapping[str, str]]) -> dict[str, Tensor]:
         """True answers as indices (B,), -1 where a scene does not settle a question or knows no such answer."""

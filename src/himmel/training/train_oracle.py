@@ -106,7 +106,7 @@ def learn_time(oracle: Oracle, source: Source, recipe: OracleRecipe) -> Iterator
 
     Every new clip is looked at once, and its features are then read many times.
     """
-    oracle.frame.eval()
+    oracle.frame.eval().requires_grad_(False)
     parameters = [*oracle.over_time.parameters(), *oracle.heads.parameters()]
     stepper = Stepper(parameters, recipe.rate, 2 * recipe.rounds * recipe.steps_per_round)
     examples: list[Example] = []
