@@ -67,9 +67,9 @@ class VideoRequest:
     def __post_init__(self) -> None:
         if not self.prompt.strip():
             raise BadRequest("the prompt is empty; say what the clip should show, for example 'a cat on the beach'")
-        for name in RANGES:
+        for name, limits in RANGES.items():
             if (value := getattr(self, name)) is not None:
-                check_range(name, value)
+                check_range(name, value, limits)
 
     def resolved(self, model: ModelInfo) -> VideoRequest:
         """This request with every open choice filled in from the model's defaults."""
@@ -119,14 +119,8 @@ class Progress:
     stage: str  # "loading", "sampling", "decoding"
 
 
-def allowed(name: str) -> str:
-    """The range of a request's number in words, for errors and help: "0 to 30"."""
-    low, high = RANGES[name]
-    return f"{low} to {high}"
-
-
-def check_range(name: str, value: float) -> None:
-    """Raise BadRequest unless ``value`` is one that a request's number of this name may have."""
-    low, high = RANGES[name]
+def check_range(name: str, value: float, limits: tuple[float, float]) -> None:
+    """Raise BadRequest, naming what is allowed, unless ``value`` lies within the limits, ends included."""
+    low, high = limits
     if not low <= value <= high:
-        raise BadRequest(f"{name} {value} is out of range; allowed: {allowed(name)}")
+        raise BadRequest(f"{name} {value} is out of range; allowed: {low} to {high}")

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from himmel.cli.output import clip_paths
-from himmel.cli.values import number, one_of, whole
+from himmel.cli.values import DEVICES, number, one_of, range_of, whole
 from himmel.errors import BadRequest
-from himmel.spec import MAX_SEED, Progress, Size, VideoRequest, allowed
+from himmel.spec import MAX_SEED, Progress, Size, VideoRequest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,15 +29,6 @@ if TYPE_CHECKING:
     from himmel.backends.protocol import Backend
     from himmel.cli.progress import Bar
     from himmel.media.recipe import Recipe
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-MOST_VARIATIONS = 1000
-
-
-def _variation_count(text: str | int) -> int:
-    if not str(text).isdecimal() or not 1 <= int(text) <= MOST_VARIATIONS:
-        raise BadRequest(f"variations '{text}' is not possible; allowed: whole numbers from 1 to {MOST_VARIATIONS}")
-    return int(text)
 
 
 def generate(
@@ -54,7 +45,7 @@ def generate(
         typer.Option(
             parser=number("seconds"),
             metavar="N",
-            help=f"Length: {allowed('seconds')}. Default: {VideoRequest.seconds:g}.",
+            help=f"Length: {range_of('seconds')}. Default: {VideoRequest.seconds:g}.",
         ),
     ] = None,
     size: Annotated[
@@ -63,21 +54,21 @@ def generate(
     fps: Annotated[
         int | None,
         typer.Option(
-            parser=whole("fps"), metavar="N", help=f"Frames a second: {allowed('fps')}. Default: the model's."
+            parser=whole("fps"), metavar="N", help=f"Frames a second: {range_of('fps')}. Default: the model's."
         ),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(parser=whole("seed"), metavar="N", help=f"{allowed('seed')}. Default: drawn, and printed."),
+        typer.Option(parser=whole("seed"), metavar="N", help=f"{range_of('seed')}. Default: drawn, and printed."),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(parser=whole("steps"), metavar="N", help=f"Sampling steps: {allowed('steps')}."),
+        typer.Option(parser=whole("steps"), metavar="N", help=f"Sampling steps: {range_of('steps')}."),
     ] = None,
     guidance: Annotated[
         float | None,
         typer.Option(
-            parser=number("guidance"), metavar="N", help=f"How strictly to follow the prompt: {allowed('guidance')}."
+            parser=number("guidance"), metavar="N", help=f"How strictly to follow the prompt: {range_of('guidance')}."
         ),
     ] = None,
     negative: Annotated[str | None, typer.Option(metavar="TEXT", help="What the clip shall not show.")] = None,
@@ -89,7 +80,8 @@ def generate(
         typer.Option(parser=one_of("device", DEVICES), metavar="NAME", help=f"{', '.join(DEVICES)}. Default: auto."),
     ] = None,
     variations: Annotated[
-        int, typer.Option(parser=_variation_count, metavar="N", help="So many clips, with seeds counting up.")
+        int,
+        typer.Option(parser=whole("variations", (1, 1000)), metavar="N", help="So many clips, with seeds counting up."),
     ] = 1,
     from_file: Annotated[
         Path | None,
@@ -120,7 +112,7 @@ def generate(
     if request.first_frame:
         _require_picture(request.first_frame, recipe, from_file)
     if request.seed + variations - 1 > MAX_SEED:
-        raise BadRequest(f"seed {request.seed} is too high for {variations} variations; allowed: {allowed('seed')}")
+        raise BadRequest(f"seed {request.seed} is too high for {variations} variations; allowed: {range_of('seed')}")
     paths = clip_paths(output, request.prompt, range(request.seed, request.seed + variations))
     for path in paths:
         check_writable(path)

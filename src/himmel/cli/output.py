@@ -1,7 +1,6 @@
 """Names of the clips that are made.
 
-Owns: the default name, numbering, and what a name may be. Writes nothing. ``os.path`` answers no where ``Path`` would raise for a name that
-is too long.
+Owns: the default name, numbering, and what a name may be. Writes nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ def clip_paths(output: Path | None, prompt: str, seeds: range) -> list[Path]:
     clip-2.mp4. A folder, or nothing, gives names of prompt and seed, which never replace a file that is there.
     Raises BadRequest for another ending than .mp4.
     """
-    if output is None or os.path.isdir(output):
+    if output is None or os.path.isdir(output):  # Path.is_dir raises where a name is too long
         folder = output or Path()
         return [_free(folder / f"{slug(prompt)}-seed{seed}.mp4") for seed in seeds]
     if output.suffix.lower() != ".mp4":

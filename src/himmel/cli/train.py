@@ -1,10 +1,140 @@
-"""``himmel train``: making models.
+"""``himmel train``: making models, sitting by sitting.
 
-Owns: these commands' options.
+Owns: these commands' options. What a sitting is stands in ``himmel.training.sittings``.
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-train = typer.Typer(help="Train the autoencoder or the transformer.", no_args_is_help=False)
+from himmel.cli.values import DEVICES, number, one_of, whole
+from himmel.errors import BadRequest
+from himmel.spec import Progress
+
+if TYPE_CHECKING:
+    from himmel.training.sittings import Project
+
+train = typer.Typer(help="Make a model; every sitting goes on where the last one stopped.")
+
+PresetName = Annotated[str, typer.Option("--preset", metavar="NAME", help="Which model: its shape and vocabulary.")]
+RunFolder = Annotated[Path, typer.Option("--run", metavar="FOLDER", help="Where the training's state is kept.")]
+Minutes = Annotated[
+    float, typer.Option(parser=number("minutes", (0.01, 100_000)), metavar="N", help="Length of this sitting.")
+]
+DeviceName = Annotated[
+    str, typer.Option(parser=one_of("device", DEVICES), metavar="NAME", help=f"{', '.join(DEVICES)}.")
+]
+RUN = Path("cache/run")
+
+
+@train.command("autoencoder")
+def autoencoder(
+    minutes: Minutes = 60.0,
+    preset: PresetName = "laptop",
+    run: RunFolder = RUN,
+    device: DeviceName = "auto",
+    clips: Annotated[
+        int, typer.Option(parser=whole("clips", (1, 4096)), metavar="N", help="Short clips in every step.")
+    ] = 8,
+) -> None:
+    """Train the autoencoder: clips to latents and back. Comes first; it is the ceiling of everything after it."""
+    from himmel.training.loop import Recipe
+    from himmel.training.sittings import autoencoder_sitting
+
+    project = _project(preset, run, device)
+    autoencoder_sitting(project, Recipe(run / "autoencoder", minutes), clips)
+
+
+@train.command("transformer")
+def transformer(
+    minutes: Minutes = 60.0,
+    preset: PresetName = "laptop",
+    run: RunFolder = RUN,
+    device: DeviceName = "auto",
+    diet: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FRAMESxCLIPS",
+            help="Length and number of the clips in a step, for example 1x128 or 49x16; several take turns.",
+        ),
+    ] = None,
+) -> None:
+    """Train the transformer and its text encoder on the latents of the run's autoencoder."""
+    from himmel.training.loop import Recipe
+    from himmel.training.sittings import transformer_sitting
+    from himmel.training.train_transformer import Diet
+
+    sizes = [_diet(text) for text in diet or ()]
+    project = _project(preset, run, device)
+    diets = tuple(Diet(frames, clips) for frames, clips in sizes) or (Diet(project.preset.frames, 16),)
+    transformer_sitting(project, Recipe(run / "transformer", minutes), diets)
+
+
+@train.command("oracle")
+def oracle(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: where 'himmel evaluate' looks.")
+    ] = None,
+    vocabulary: Annotated[str, typer.Option(metavar="NAME", help="What the oracle shall be able to read.")] = "laptop",
+) -> None:
+    """Train the oracle, the instrument that 'himmel evaluate' reads clips with; takes about an hour on two cores."""
+    from himmel.cli.progress import progress_bar
+    from himmel.media.output_file import check_writable
+    from himmel.training.oracle import SHIPPED, OracleConfig, save_oracle
+    from himmel.training.train_oracle import OracleRecipe, train_oracle
+    from himmel.world.archives import cache_folder
+    from himmel.world.sprites import build_atlas
+    from himmel.world.vocabulary import VOCABULARIES
+
+    known = VOCABULARIES[one_of("vocabulary", tuple(VOCABULARIES))(vocabulary)]
+    target = output or SHIPPED
+    target.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(target)
+    atlas = build_atlas(known.nouns, known.styles, cache_folder())
+    recipe = OracleRecipe()
+    with progress_bar() as bar:
+
+        def report(done: int, total: int, losses: dict[str, float]) -> None:
+            bar.show(Progress(done, total, f"loss {sum(losses.values()):.2f}"))
+
+        trained = train_oracle(OracleConfig(known), atlas, recipe, report)
+    save_oracle(target, trained, asdict(recipe))
+    typer.echo(target)
+
+
+@train.command("export")
+def export(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The model's name: letters, figures, - and _.")],
+    preset: PresetName = "laptop",
+    run: RunFolder = RUN,
+) -> None:
+    """Make a run's weights a model that 'himmel generate --model NAME' finds."""
+    from himmel.training.sittings import export
+
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise BadRequest(f"'{name}' is no name for a model; allowed: small letters, figures, - and _")
+    target = Path(str(files("himmel"))) / "weights" / name
+    export(_project(preset, run, "cpu"), target)
+    typer.echo(target)
+
+
+def _project(preset: str, run: Path, device: str) -> Project:
+    from himmel.backends.device import choose_device
+    from himmel.training.sittings import Project
+    from himmel.world.archives import cache_folder
+
+    return Project.named(preset, run, cache_folder(), choose_device(device))
+
+
+def _diet(text: str) -> tuple[int, int]:
+    """Frames and clips of "49x16"."""
+    found = re.fullmatch(r"(\d{1,4})x(\d{1,5})", text)
+    if not found or int(found[1]) % 4 != 1 or not int(found[2]):
+        raise BadRequest(f"diet '{text}' is not understood; allowed: FRAMESxCLIPS, frames 1, 5, 9, 13 and so on: 49x16")
+    return int(found[1]), int(found[2])

@@ -1,0 +1,69 @@
+import pytest
+
+from himmel.cli.app import main
+
+
+@pytest.fixture
+def sittings(monkeypatch):
+    """What the commands hand to training, instead of training."""
+    handed = []
+    for name in ("autoencoder_sitting", "transformer_sitting", "export"):
+        monkeypatch.setattr(
+            f"himmel.training.sittings.{name}", lambda *values, name=name: handed.append((name, values))
+        )
+    return handed
+
+
+def test_a_sitting_of_the_autoencoder_gets_its_settings(sittings, tmp_path):
+    arguments = ["--preset", "tiny", "--minutes", "0.5", "--clips", "3", "--run", str(tmp_path), "--device", "cpu"]
+    assert main(["train", "autoencoder", *arguments]) == 0
+    [(name, (project, recipe, clips))] = sittings
+    assert name == "autoencoder_sitting"
+    assert (project.preset.height, project.folder, project.device.type) == (32, tmp_path, "cpu")
+    assert (recipe.folder, recipe.minutes, clips) == (tmp_path / "autoencoder", 0.5, 3)
+
+
+def test_a_sitting_of_the_transformer_gets_its_diets(sittings, tmp_path):
+    arguments = ["--preset", "tiny", "--run", str(tmp_path), "--diet", "1x64", "--diet", "17x8"]
+    assert main(["train", "transformer", *arguments]) == 0
+    [(_, (_, recipe, diets))] = sittings
+    assert recipe.folder == tmp_path / "transformer"
+    assert [(diet.frames, diet.batch) for diet in diets] == [(1, 64), (17, 8)]
+
+
+def test_without_a_diet_clips_have_the_models_length(sittings, tmp_path):
+    assert main(["train", "transformer", "--preset", "tiny", "--run", str(tmp_path)]) == 0
+    [(_, (project, _, diets))] = sittings
+    assert [diet.frames for diet in diets] == [project.preset.frames]
+
+
+def test_an_export_becomes_a_model_of_its_name(sittings, tmp_path, capsys):
+    assert main(["train", "export", "mine", "--preset", "tiny", "--run", str(tmp_path)]) == 0
+    [(_, (_, target))] = sittings
+    assert target.parts[-2:] == ("weights", "mine")
+    assert capsys.readouterr().out == f"{target}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [
+        (["train", "autoencoder", "--minutes", "0"], "0.01 to 100000"),
+        (["train", "autoencoder", "--preset", "huge"], "laptop"),
+        (["train", "autoencoder", "--device", "tpu"], "auto, cpu, cuda, mps"),
+        (["train", "transformer", "--diet", "4x4"], "1, 5, 9, 13"),
+        (["train", "transformer", "--diet", "5x0"], "FRAMESxCLIPS"),
+        (["train", "export", "../up"], "small letters"),
+        (["train", "oracle", "--vocabulary", "klingon"], "laptop"),
+        (["world", "preview", "--vocabulary", "klingon"], "laptop"),
+        (["world", "preview", "--clips", "0"], "1 to 200"),
+        (["evaluate", "--clips", "0"], "1 to 100000"),
+        (["evaluate", "--vocabulary", "klingon"], "laptop"),
+    ],
+)
+def test_every_bad_value_is_one_line_that_names_the_allowed_ones(tmp_path, monkeypatch, capsys, arguments, allowed):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert allowed in err
+    assert list(tmp_path.iterdir()) == []
