@@ -32,11 +32,15 @@ SETTINGS = (
 PANORAMAS = (
     "apartment",
     "dawn_field",
+    "forest_path",
     "lobby",
     "park",
+    "quay",
+    "rocky_desert",
     "studio",
-    "sunset_field",
+    "town_square",
     "warehouse",
+    "workshop",
 )
 MOTIONS = (
     "stand",
