@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,18 +70,20 @@ def load(path: Path, kind: str) -> tuple[Header, dict[str, Tensor]]:
 
     Raises BadCheckpoint where the file is missing, damaged in any bit, or of another kind or version.
     """
-    if not path.is_file():
-        raise BadCheckpoint(path, "there is no such file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            entry = _entry(path, file.metadata())
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (OSError, SafetensorError, UnicodeDecodeError) as error:
-        raise BadCheckpoint(path, f"the file is damaged or cut short; fetch it again ({_one_line(error)})") from error
+    with _opened(path) as file:
+        entry = _entry(path, file.metadata())
+        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     header = _checked(path, entry["header"], kind)
     if _digest(entry["header"], stored) != entry["sha256"]:
         raise BadCheckpoint(path, "the file is damaged: its checksum does not match; fetch it again")
     return header, {name: _loaded(tensor) for name, tensor in stored.items()}
+
+
+def describe(path: Path, kind: str) -> tuple[Header, str]:
+    """The header of a file of this kind and its checksum, without reading a tensor. Raises BadCheckpoint."""
+    with _opened(path) as file:
+        entry = _entry(path, file.metadata())
+    return _checked(path, entry["header"], kind), str(entry["sha256"])
 
 
 def for_configuration(configuration: Any) -> dict[str, Any]:
@@ -113,6 +116,18 @@ def _stored(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
 
 def _loaded(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file, memory-mapped; what the library says of damage becomes ours."""
+    if not path.is_file():
+        raise BadCheckpoint(path, "there is no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (OSError, SafetensorError, UnicodeDecodeError) as error:
+        raise BadCheckpoint(path, f"the file is damaged or cut short; fetch it again ({_one_line(error)})") from error
 
 
 def _entry(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:

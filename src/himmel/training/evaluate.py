@@ -81,7 +81,8 @@ def evaluate(
         journal.add(_read(oracle, source, task, makers[source](task)))
         done += 1
     found = rows(vocabulary, examined, journal.records)
-    results = as_json(found, clip_figures(plan, examined, journal.records), plan, about)
+    figures = clip_figures(plan, examined, journal.records)
+    results = as_json(found, figures, plan, about) | {"headline": headline(found)}
     _write_text(folder / "scores.json", json.dumps(results, indent=1))
     _show(studio, folder, lambda piece: report(Progress(done + piece, total, "contact sheet")))
     report(Progress(total, total, "contact sheet"))
@@ -245,5 +246,6 @@ def _write_text(path: Path, text: str) -> None:
 def headline(found: Sequence[Row]) -> dict[str, float]:
     """The three figures of the main suite for a model's header, as shares of all clips, and of the ceiling."""
     main = [row for row in found if row.suite == "single" and row.question in ("noun", "setting", "motion")]
-    shares = {row.question: round(row.generated.value, 3) for row in main}
-    return shares | {f"{row.question}_of_ceiling": round(row.ratio, 3) for row in main}
+    shares = {row.question: row.generated.value for row in main}
+    shares |= {f"{row.question}_of_ceiling": row.ratio for row in main}
+    return {name: round(share, 3) for name, share in shares.items() if not math.isnan(share)}

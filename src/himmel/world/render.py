@@ -69,7 +69,7 @@ class Renderer:
         for setting in sorted({s.setting for s in scenes}):
             rows = [i for i, s in enumerate(scenes) if s.setting == setting]
             canvas[rows] = draw_backdrops(setting, [scenes[i].seed for i in rows], height, width, self.device)
-        canvas = apply_light(canvas, [s.light for s in scenes], strength=1.0)
+        canvas = apply_light(canvas, [s.light for s in scenes], settings=[s.setting for s in scenes])
         still = torch.tensor([s.camera == "static" for s in scenes])
         frames = camera.zoom.shape[1]
         picture = torch.empty(len(scenes), frames, 3, self.height, self.width, device=self.device)
@@ -132,8 +132,8 @@ class Renderer:
         for kind in sorted({s.weather for s in scenes} - {"clear"}):
             rows = [i for i, s in enumerate(scenes) if s.weather == kind]
             layer = draw_weather(
-                kind, [scenes[i].seed for i in rows], picture.shape[1], self.height, self.width, self.fps, start
-            ).to(self.device)
+                kind, [scenes[i].seed for i in rows], picture.shape[1], self.height, self.width, self.fps, start, self.device
+            )
             colour, alpha = layer[:, :, :3], layer[:, :, 3:]
             picture[rows] = picture[rows] * (1 - alpha) + colour * alpha
 

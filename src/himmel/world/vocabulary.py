@@ -177,3 +177,5 @@ LAPTOP = Vocabulary(
 PLAIN = replace(
     LAPTOP, p_coloured=0, p_sized=0, p_several=0, p_counted=0, p_two_steps=0, p_light=0, p_weather=0, p_camera=0
 )
+
+VOCABULARIES = {"laptop": LAPTOP, "tiny": PLAIN}

@@ -56,6 +56,18 @@ def test_what_is_saved_is_loaded(saved: Path) -> None:
         assert tensors[name].dtype == tensor.dtype
 
 
+def test_a_description_needs_no_tensors_and_names_these_weights(saved: Path, tmp_path: Path) -> None:
+    header, checksum = checkpoint.describe(saved, "transformer")
+    assert header == checkpoint.load(saved, "transformer")[0]
+    checkpoint.save(tmp_path / "other", {"weight": torch.ones(2)}, HEADER)
+    assert checkpoint.describe(tmp_path / "other", "transformer")[1] != checksum
+    with pytest.raises(BadCheckpoint, match="no such file"):
+        checkpoint.describe(tmp_path / "absent", "transformer")
+    saved.write_bytes(saved.read_bytes()[:40])
+    with pytest.raises(BadCheckpoint, match="damaged or cut short"):
+        checkpoint.describe(saved, "transformer")
+
+
 def test_half_precision_halves_the_file_and_loads_as_float32(tmp_path: Path) -> None:
     large = {"weight": torch.randn(200, 50), "step": torch.tensor(70_000)}
     checkpoint.save(tmp_path / "full", large, HEADER)

@@ -1,0 +1,132 @@
+"""Our own models: requests to the engine, latents to frames.
+
+Owns: loading a model by name, the native size and rate, and the way from there to what was asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Generator, Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from himmel.engine import checkpoint
+from himmel.engine.model import GeneratorConfig, VideoModel
+from himmel.engine.shapes import TEMPORAL, Blocks
+from himmel.engine.tasks import Task, image_to_video, text_to_video
+from himmel.errors import BadRequest, DeviceUnavailable
+from himmel.media.scaling import change_rate, crop_to, resize_frames
+from himmel.media.video_io import read_frames
+from himmel.spec import ModelInfo, Progress, Size, VideoRequest
+from himmel.words import WordList
+
+SHOWN_LARGER = 4  # default size in native sizes: small pictures are shown scaled
+
+
+def available() -> list[ModelInfo]:
+    """The models whose weights are there. Raises BadCheckpoint for damaged ones."""
+    return [_info(folder) for folder in _folders()]
+
+
+class NativeBackend:
+    """One of our models, loaded on one device. See ``protocol.Backend``."""
+
+    def __init__(self, name: str, device: str = "auto") -> None:
+        folder = next(folder for folder in _folders() if folder.name == name)
+        chosen = _device(device)
+        self.device = chosen.type
+        self.model = VideoModel.load(folder, chosen)
+        self.info = _info(folder)
+        self.words = WordList.load(folder / "words.json")
+
+    def generate(self, request: VideoRequest) -> Generator[Progress | np.ndarray, None, None]:
+        """See :meth:`himmel.backends.protocol.Backend.generate`."""
+        settled = request.resolved(self.info)
+        assert settled.size and settled.fps and settled.steps and settled.guidance is not None
+        if len(self.model.tokenizer([settled.prompt], 10**6)[0]) > self.model.config.text.longest:
+            raise BadRequest(f"the prompt is too long; allowed: about {self.model.config.text.longest * 3} letters")
+        native = max(1, math.ceil((settled.frame_count - 1) * self.info.native_fps / settled.fps) + 1)
+        task = self._task(settled, 1 + math.ceil((native - 1) / TEMPORAL))
+        blocks = len(Blocks(task.shape.frames, self.model.config.transformer.block).spans)
+        yield Progress(0, blocks, "sampling")
+        latents = self.model.latents(
+            task, [settled.prompt], [settled.negative_prompt], [settled.seed], settled.steps, settled.guidance
+        )
+        done = 0
+        decoded = (_to_bytes(chunk[0]) for chunk in self.model.frames(latents))
+        for frames in _fitted(decoded, settled, self.info.native_fps):
+            yield frames
+            done = min(done + 1, blocks - 1)
+            yield Progress(done, blocks, "sampling")
+        yield Progress(blocks, blocks, "decoding")
+
+    def _task(self, request: VideoRequest, frames: int) -> Task:
+        shape = self.model.latent_shape(frames)
+        if request.first_frame is None:
+            channels = self.model.autoencoder.config.latent_channels
+            return text_to_video(shape, 1, channels, self.model.device)
+        picture = crop_to(read_frames(Path(request.first_frame), limit=1)[0], self.info.native_size)
+        pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None, None].float() / 255
+        with torch.inference_mode():
+            return image_to_video(shape, self.model.autoencoder.encode(pixels.to(self.model.device)))
+
+
+def _fitted(chunks: Iterator[np.ndarray], request: VideoRequest, native_fps: int) -> Iterator[np.ndarray]:
+    """Native frames at the size, rate and number that were asked for."""
+    assert request.size and request.fps
+    for chunk in change_rate(chunks, native_fps=native_fps, fps=request.fps, count=request.frame_count):
+        yield resize_frames(chunk, request.size)
+
+
+def _to_bytes(pixels: Tensor) -> np.ndarray:
+    """(t, 3, H, W) in 0 … 1 to uint8 (t, H, W, 3)."""
+    return (pixels * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def _folders() -> list[Path]:
+    """Folders of the package that hold a whole model."""
+    root = Path(str(files("himmel"))) / "weights"
+    return sorted(path.parent for path in root.glob("*/transformer.safetensors"))
+
+
+def _info(folder: Path) -> ModelInfo:
+    """What the headers say; no tensor is read."""
+    path = folder / "transformer.safetensors"
+    header, checksum = checkpoint.describe(path, "transformer")
+    _, other = checkpoint.describe(folder / "autoencoder.safetensors", "autoencoder")
+    config = checkpoint.read_configuration(path, header, GeneratorConfig)
+    training = header.training
+    return ModelInfo(
+        name=folder.name,
+        weight_hash=hashlib.sha256((checksum + other).encode()).hexdigest()[:16],
+        parameters=int(training["parameters"]),
+        native_size=Size(config.width, config.height),
+        native_fps=config.fps,
+        default_size=Size(config.width * SHOWN_LARGER, config.height * SHOWN_LARGER),
+        default_steps=config.steps,
+        default_guidance=config.guidance,
+        vocabulary_size=int(training["vocabulary_size"]),
+        licence=header.licence,
+        trained_on=str(training["trained_on"]),
+        scores=dict(training.get("scores", {})),
+        max_window_seconds=(config.frames - 1) / config.fps,
+    )
+
+
+def _device(name: str) -> torch.device:
+    """The device of this name, or the best one for "auto". Raises DeviceUnavailable."""
+    there = ["cpu"]
+    if torch.backends.mps.is_available():
+        there.insert(0, "mps")
+    if torch.cuda.is_available():
+        there.insert(0, "cuda")
+    if name == "auto":
+        return torch.device(there[0])
+    if name not in there:
+        raise DeviceUnavailable(name, there)
+    return torch.device(name)

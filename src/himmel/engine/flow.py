@@ -1,0 +1,70 @@
+"""Rectified flow: the straight line from a clip to noise, and how the transformer learns its direction.
+
+Owns: noising, targets, training levels, who sees whom in training, the loss. Shape legend in ``shapes``.
+
+Sources: rectified flow (Liu et al. 2023) with logit-normal levels (Esser et al. 2024); teacher forcing by a
+clean copy beside the noisy one, so that every block learns at once from what it will see when clips are
+made block by block (block diffusion, Arriola et al. 2025).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from himmel.engine.shapes import Blocks
+from himmel.engine.transformer import Prompt, Transformer
+
+CONTEXT_NOISE = 0.2  # highest level of the clean copy in training: blocks must bear a past with flaws
+
+
+def noised(latents: Tensor, noise: Tensor, levels: Tensor) -> Tensor:
+    """The points at ``levels`` (B, F) between ``latents`` (level 0) and ``noise`` (level 1), both (B, F, c, h, w)."""
+    level = levels[:, :, None, None, None]
+    return (1 - level) * latents + level * noise
+
+
+def training_levels(batch: int, blocks: Blocks, generator: torch.Generator | None = None) -> Tensor:
+    """Levels (B, F), one drawn per block from a logit-normal, which favours the middle."""
+    drawn = torch.randn(batch, len(blocks.spans), generator=generator).sigmoid()
+    return drawn[:, blocks.of_frame]
+
+
+def context_levels(batch: int, frames: int, generator: torch.Generator | None = None) -> Tensor:
+    """Levels (B, F) of the clean copy: half of the clips quite clean, the others slightly noisy."""
+    drawn = CONTEXT_NOISE * torch.rand(batch, 1, generator=generator)
+    return (drawn * (torch.rand(batch, 1, generator=generator) < 0.5)).expand(-1, frames)
+
+
+def teacher_forcing(blocks: Blocks) -> tuple[Tensor, Tensor]:
+    """Which frames are laid out, and who sees whom.
+
+    The layout is the clean copy of all blocks but the last, then all frames noisy. Returns ``order``
+    (frames laid out,), the frame that each place holds, and ``visible`` (laid out, laid out): a clean frame
+    sees the clean blocks up to its own; a noisy one the clean blocks before its own, and its own block.
+    """
+    clean = blocks.spans[-1][0]
+    order = torch.cat([torch.arange(clean), torch.arange(blocks.frames)])
+    block = torch.tensor(blocks.of_frame)[order]
+    is_clean = torch.arange(len(order)) < clean
+    mine, theirs = block[:, None], block[None, :]
+    from_clean = is_clean[:, None] & is_clean[None, :] & (theirs <= mine)
+    from_noisy = ~is_clean[:, None] & torch.where(is_clean[None, :], theirs < mine, theirs == mine)
+    return order, from_clean | from_noisy
+
+
+def flow_loss(
+    model: Transformer, latents: Tensor, noise: Tensor, levels: Tensor, context: Tensor, prompt: Prompt
+) -> Tensor:
+    """Mean squared error of the velocity of all noisy frames, (B, F): the caller weighs and averages.
+
+    ``latents`` and ``noise`` (B, F, c, h, w), ``levels`` (B, F) of the noisy frames, ``context`` (B, F) of
+    the clean copy.
+    """
+    blocks = Blocks(latents.shape[1], model.config.block)
+    order, visible = teacher_forcing(blocks)
+    clean = len(order) - blocks.frames
+    all_levels = torch.cat([context[:, :clean], levels], 1)
+    laid_out = noised(latents[:, order], noise[:, order], all_levels)
+    velocity, _ = model(laid_out, all_levels, order.to(latents.device), prompt, visible.to(latents.device))
+    return (velocity[:, clean:] - (noise - latents)).square().mean((2, 3, 4))

@@ -1,0 +1,134 @@
+"""A video model: its parts together, in a folder and in memory.
+
+Owns: putting autoencoder, text encoder, tokenizer and transformer together; reading and writing the folder.
+
+A model's folder holds ``autoencoder.safetensors``, ``transformer.safetensors`` (with the text encoder) and
+``tokenizer.json``; what the weights are, whose, and how they were made stands in their headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from himmel.engine import checkpoint
+from himmel.engine.autoencoder import Autoencoder, AutoencoderConfig
+from himmel.engine.checkpoint import Header
+from himmel.engine.samplers import sampler_named, schedule
+from himmel.engine.shapes import TEMPORAL, ClipShape, LatentShape
+from himmel.engine.streaming import CachedContext, Context, Sampling, Window, make
+from himmel.engine.tasks import Task
+from himmel.engine.text_encoder import TextConfig, TextEncoder, Tokenizer
+from himmel.engine.transformer import Prompt, Transformer, TransformerConfig
+from himmel.errors import BadCheckpoint
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """The transformer with its text encoder, and the picture that they were trained at."""
+
+    text: TextConfig
+    transformer: TransformerConfig
+    height: int
+    width: int
+    fps: int
+    frames: int
+    sampler: str = "multistep"
+    steps: int = 16
+    guidance: float = 3.0
+    shift: float = 1.0
+
+
+class Generator(nn.Module):
+    """Text encoder and transformer, which are trained together."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.text_encoder = TextEncoder(config.text)
+        self.transformer = Transformer(config.transformer)
+
+    def read(self, tokens: Tensor) -> Prompt:
+        """Token numbers (B, L) to what the transformer's layers need of them."""
+        return self.transformer.read(self.text_encoder(tokens))
+
+
+class VideoModel:
+    """Everything that turns prompts into frames."""
+
+    def __init__(self, autoencoder: Autoencoder, generator: Generator, tokenizer: Tokenizer) -> None:
+        self.autoencoder = autoencoder.eval().requires_grad_(False)
+        self.generator = generator.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device) -> VideoModel:
+        """Read a model's folder. Raises BadCheckpoint."""
+        autoencoder = load_autoencoder(folder / "autoencoder.safetensors")
+        path = folder / "transformer.safetensors"
+        header, tensors = checkpoint.load(path, "transformer")
+        generator = Generator(checkpoint.read_configuration(path, header, GeneratorConfig))
+        fill(path, generator, tensors)
+        return cls(autoencoder.to(device), generator.to(device), Tokenizer.load(folder / "tokenizer.json"))
+
+    @property
+    def config(self) -> GeneratorConfig:
+        return self.generator.config
+
+    @property
+    def device(self) -> torch.device:
+        return self.generator.transformer.embed_latents.weight.device
+
+    def latent_shape(self, frames: int) -> LatentShape:
+        """The shape of so many latent frames of the native picture."""
+        config = self.config
+        return ClipShape(1 + TEMPORAL * (frames - 1), config.height, config.width).latent
+
+    @torch.inference_mode()
+    def latents(
+        self,
+        task: Task,
+        prompts: Sequence[str],
+        negatives: Sequence[str],
+        seeds: list[int],
+        steps: int,
+        guidance: float,
+        context: Context | None = None,
+    ) -> Iterator[Tensor]:
+        """Latents of a task block by block; one prompt, negative prompt and seed per clip."""
+        guided = guidance != 1
+        texts = [*prompts, *negatives] if guided else list(prompts)
+        prompt = self.generator.read(self.tokenizer(texts, self.config.text.longest).to(self.device))
+        sampling = Sampling(sampler_named(self.config.sampler), schedule(steps, self.config.shift), guidance)
+        context = context or CachedContext(self.generator.transformer, Window())
+        return make(task, prompt, sampling, context, seeds, self.config.transformer.block)
+
+    def frames(self, latents: Iterator[Tensor]) -> Iterator[Tensor]:
+        """Decode as it comes: chunks (B, t, 3, H, W) in 0 … 1."""
+        return self.autoencoder.decode_stream(latents)
+
+
+def load_autoencoder(path: Path) -> Autoencoder:
+    """Read an autoencoder. Raises BadCheckpoint."""
+    header, tensors = checkpoint.load(path, "autoencoder")
+    autoencoder = Autoencoder(checkpoint.read_configuration(path, header, AutoencoderConfig))
+    fill(path, autoencoder, tensors)
+    return autoencoder
+
+
+def save_part(path: Path, kind: str, part: nn.Module, configuration: object, licence: str, training: dict) -> None:  # type: ignore[type-arg]
+    """Write a part's weights at half precision, with what it is in the header. Raises CannotWrite."""
+    header = Header(kind, checkpoint.for_configuration(configuration), licence, training)
+    checkpoint.save(path, part.state_dict(), header, dtype=torch.float16)
+
+
+def fill(path: Path, part: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Put tensors into a part; every one must have its place. Raises BadCheckpoint."""
+    try:
+        part.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise BadCheckpoint(path, f"its tensors are not those of its configuration ({str(error).splitlines()[0]})") from None

@@ -1,0 +1,54 @@
+"""The models that we train, as literals.
+
+Owns: sizes. What a preset was trained on and how well it does stands in its checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from himmel.engine.autoencoder import AutoencoderConfig
+from himmel.engine.text_encoder import TextConfig
+from himmel.engine.transformer import TransformerConfig
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Everything that settles a model's shape. ``height`` × ``width`` in pixels, ``fps`` frames a second,
+
+    ``frames`` (1 + 4k) the length that it is trained at.
+    """
+
+    autoencoder: AutoencoderConfig
+    text: TextConfig
+    transformer: TransformerConfig
+    height: int
+    width: int
+    fps: int
+    frames: int
+
+
+LAPTOP = Preset(AutoencoderConfig(), TextConfig(), TransformerConfig(), height=64, width=64, fps=12, frames=49)
+
+GPU = Preset(
+    AutoencoderConfig(encoder=(64, 128, 320), decoder=(96, 192, 384)),
+    TextConfig(tokens=8192, width=384, depth=4, heads=6),
+    TransformerConfig(depth=12, width=640, text_width=384),
+    height=128,
+    width=128,
+    fps=12,
+    frames=49,
+)
+
+# For tests: every part is there, nothing is learned.
+TINY = Preset(
+    AutoencoderConfig(latent_channels=8, encoder=(8, 8, 16), decoder=(8, 8, 16)),
+    TextConfig(tokens=300, width=32, depth=1, heads=2),
+    TransformerConfig(depth=2, width=64, latent_channels=8, text_width=32),
+    height=32,
+    width=32,
+    fps=8,
+    frames=17,
+)
+
+PRESETS = {"laptop": LAPTOP, "gpu": GPU, "tiny": TINY}

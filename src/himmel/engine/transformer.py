@@ -1,0 +1,203 @@
+"""The block-causal video diffusion transformer, with a noise level for every latent frame.
+
+Owns: from noisy latents, their levels, times and a prompt to velocities. Shape legend in ``shapes``.
+
+Sources: diffusion transformer and adaptive modulation (Peebles & Xie 2023), shared among the layers as in
+PixArt-alpha (Chen et al. 2024); a level per frame (diffusion forcing, Chen et al. 2024); queries and keys
+normalised (Dehghani et al. 2023); 3-D rotary embedding and SwiGLU as in ``layers``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from himmel.engine.layers import SwiGLU, level_embedding, rms_norm, rotary_angles, rotate
+from himmel.engine.shapes import PATCH, LatentShape
+from himmel.engine.text_encoder import Text
+
+HEAD = 64
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """One dial, ``depth``, and the width that goes with it; ``block`` latent frames are made at a time."""
+
+    depth: int = 6
+    width: int = 256
+    latent_channels: int = 32
+    text_width: int = 192
+    block: int = 3
+
+
+@dataclass(frozen=True)
+class KeysValues:
+    """One layer's keys, not yet turned, and values: both (B, heads, tokens, HEAD)."""
+
+    keys: Tensor
+    values: Tensor
+
+
+@dataclass(frozen=True)
+class Past:
+    """Frames that were written before: keys and values of every layer, and the ``times`` (F,) they now have."""
+
+    layers: tuple[KeysValues, ...]
+    times: Tensor
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt as the layers read it, computed once: keys and values per layer, mask (B, 1, 1, L), pooled (B, D)."""
+
+    layers: tuple[KeysValues, ...]
+    mask: Tensor
+    pooled: Tensor
+
+
+class Transformer(nn.Module):
+    """Velocities of rectified flow for every latent frame."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, patch = config.width, config.latent_channels * PATCH * PATCH
+        self.embed_latents = nn.Linear(patch, width)
+        self.embed_level = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.pool = nn.Linear(config.text_width, width, bias=False)
+        self.modulate = nn.Linear(width, 6 * width)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
+        self.embed_out_modulation = nn.Linear(width, 2 * width)
+        self.embed_out = nn.Linear(width, patch)
+        for zero in (self.modulate, self.embed_out_modulation, self.embed_out):
+            nn.init.zeros_(zero.weight)
+            nn.init.zeros_(zero.bias)
+
+    def read(self, text: Text) -> Prompt:
+        """What the layers need of a prompt, once for all steps."""
+        layers = tuple(layer.cross.read(text.vectors) for layer in self.layers)
+        return Prompt(layers, text.mask[:, None, None], self.pool(text.pooled))
+
+    def forward(
+        self,
+        latents: Tensor,
+        levels: Tensor,
+        times: Tensor,
+        prompt: Prompt,
+        visible: Tensor | None = None,
+        past: Past | None = None,
+    ) -> tuple[Tensor, tuple[KeysValues, ...]]:
+        """Velocities (B, F, c, h, w) of ``latents`` of that shape, and the frames' own keys and values.
+
+        ``levels`` (B, F) are 0 (clean) … 1 (noise); ``times`` (F,) in latent frames; ``visible`` (F, F) says
+        which frame sees which, all by default; every frame sees the whole of ``past``.
+        """
+        shape = LatentShape(latents.shape[1], *latents.shape[-2:])
+        x = self.embed_latents(
+            rearrange(latents, "b f c (rows p) (columns q) -> b f (rows columns) (c p q)", p=PATCH, q=PATCH)
+        )
+
+        all_times = times if past is None else torch.cat([past.times, times])
+        angles = rotary_angles(all_times - all_times[0], shape.grid, HEAD)
+        mask = None if visible is None else _per_token(visible, shape.tokens_per_frame)
+        condition = F.silu(self.embed_level(level_embedding(levels, self.config.width)) + prompt.pooled[:, None])
+        modulation = self.modulate(condition)
+
+        written = []
+        for number, layer in enumerate(self.layers):
+            x, keys_values = layer(
+                x, modulation, angles, mask, None if past is None else past.layers[number], prompt, number
+            )
+            written.append(keys_values)
+
+        shift, scale = self.embed_out_modulation(condition)[:, :, None].chunk(2, -1)
+        out = self.embed_out(rms_norm(x) * (1 + scale) + shift)
+        velocity = rearrange(
+            out, "b f (rows columns) (c p q) -> b f c (rows p) (columns q)", rows=shape.grid[0], p=PATCH, q=PATCH
+        )
+        return velocity, tuple(written)
+
+
+class Layer(nn.Module):
+    """Self-attention over the frames that are visible, cross-attention to the prompt, feed-forward."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.offsets = nn.Parameter(torch.zeros(6 * config.width))
+        self.attend = SelfAttention(config.width)
+        self.cross = CrossAttention(config.width, config.text_width)
+        self.feed = SwiGLU(config.width, 2 * config.width)
+
+    def forward(
+        self,
+        x: Tensor,
+        modulation: Tensor,
+        angles: Tensor,
+        mask: Tensor | None,
+        past: KeysValues | None,
+        prompt: Prompt,
+        number: int,
+    ) -> tuple[Tensor, KeysValues]:
+        per_layer = modulation + self.offsets
+        shift, scale, gate, shift_feed, scale_feed, gate_feed = per_layer[:, :, None].chunk(6, -1)
+        seen, written = self.attend(rms_norm(x) * (1 + scale) + shift, angles, mask, past)
+        x = x + (1 + gate) * seen
+        x = x + self.cross(rms_norm(x), prompt.layers[number], prompt.mask)
+        x = x + (1 + gate_feed) * self.feed(rms_norm(x) * (1 + scale_feed) + shift_feed)
+        return x, written
+
+
+class SelfAttention(nn.Module):
+    """Attention among (B, F, N, D) and the past; keys are kept as they are and turned when they are read."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.queries_keys_values = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.embed_gains = nn.Parameter(torch.ones(2, HEAD))
+        nn.init.zeros_(self.out.weight)
+
+    def forward(
+        self, x: Tensor, angles: Tensor, mask: Tensor | None, past: KeysValues | None
+    ) -> tuple[Tensor, KeysValues]:
+        frames = x.shape[1]
+        q, k, v = rearrange(
+            self.queries_keys_values(x), "b f n (three heads d) -> three b heads (f n) d", three=3, d=HEAD
+        )
+        q, k = rms_norm(q) * self.embed_gains[0], rms_norm(k) * self.embed_gains[1]
+        written = KeysValues(k, v)
+        if past is not None:
+            k, v = torch.cat([past.keys, k], 2), torch.cat([past.values, v], 2)
+        q, k = rotate(q, angles[-q.shape[2] :]), rotate(k, angles)
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.out(rearrange(seen, "b heads (f n) d -> b f n (heads d)", f=frames)), written
+
+
+class CrossAttention(nn.Module):
+    """Attention from (B, F, N, D) to a prompt's keys and values."""
+
+    def __init__(self, width: int, text_width: int) -> None:
+        super().__init__()
+        self.queries = nn.Linear(width, width, bias=False)
+        self.keys_values = nn.Linear(text_width, 2 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        nn.init.zeros_(self.out.weight)
+
+    def read(self, vectors: Tensor) -> KeysValues:
+        keys, values = rearrange(self.keys_values(vectors), "b l (two heads d) -> two b heads l d", two=2, d=HEAD)
+        return KeysValues(rms_norm(keys), values)
+
+    def forward(self, x: Tensor, prompt: KeysValues, mask: Tensor) -> Tensor:
+        frames = x.shape[1]
+        q = rms_norm(rearrange(self.queries(x), "b f n (heads d) -> b heads (f n) d", d=HEAD))
+        seen = F.scaled_dot_product_attention(q, prompt.keys, prompt.values, attn_mask=mask)
+        return self.out(rearrange(seen, "b heads (f n) d -> b f n (heads d)", f=frames))
+
+
+def _per_token(visible: Tensor, tokens: int) -> Tensor:
+    """From which frame sees which to which token sees which."""
+    return visible.repeat_interleave(tokens, 0).repeat_interleave(tokens, 1)

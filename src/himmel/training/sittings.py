@@ -1,0 +1,142 @@
+"""Sittings of training, and what comes out of them: a run's folder, and from it a model's folder.
+
+Owns: the layout of a run's folder (``autoencoder/``, ``transformer/``, ``tokenizer.json``) and the export.
+A run is trained in as many sittings as there is time for; each goes on where the one before stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from himmel.engine.autoencoder import Autoencoder
+from himmel.engine.model import Generator, GeneratorConfig, save_part
+from himmel.engine.presets import PRESETS, Preset
+from himmel.engine.text_encoder import Tokenizer
+from himmel.errors import BadRequest
+from himmel.training.loop import Recipe, Run
+from himmel.training.train_autoencoder import AutoencoderTraining, train_autoencoder
+from himmel.training.train_transformer import Diet, TransformerTraining, train_tokenizer, train_transformer
+from himmel.world.lexicon import build_words
+from himmel.world.render import Renderer
+from himmel.world.sprites import build_atlas
+from himmel.world.vocabulary import VOCABULARIES, Vocabulary
+
+LICENCE = "Apache-2.0"
+
+
+@dataclass(frozen=True)
+class Project:
+    """One model in the making: its shape, what it is taught, and where the run and the art are kept."""
+
+    preset: Preset
+    vocabulary: Vocabulary
+    folder: Path
+    cache: Path
+    device: torch.device
+
+    @classmethod
+    def named(cls, preset: str, folder: Path, cache: Path, device: torch.device) -> Project:
+        """The preset of this name with the vocabulary that goes with it. Raises BadRequest."""
+        if preset not in PRESETS:
+            raise BadRequest(f"unknown preset '{preset}'; allowed: {', '.join(PRESETS)}")
+        return cls(PRESETS[preset], VOCABULARIES[preset], folder, cache, device)
+
+    def renderer(self) -> Renderer:
+        atlas = build_atlas(self.vocabulary.nouns, self.vocabulary.styles, self.cache)
+        return Renderer(atlas, self.preset.height, self.preset.width, self.preset.fps, self.device)
+
+    def generator_config(self) -> GeneratorConfig:
+        p = self.preset
+        return GeneratorConfig(p.text, p.transformer, p.height, p.width, p.fps, p.frames)
+
+    def tokenizer(self) -> Tokenizer:
+        """The run's tokenizer, trained at the first call."""
+        path = self.folder / "tokenizer.json"
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            train_tokenizer(self.vocabulary, self.preset.text.tokens).save(path)
+        return Tokenizer.load(path)
+
+
+def autoencoder_sitting(project: Project, recipe: Recipe, clips: int) -> Run:
+    """Train the project's autoencoder for the recipe's minutes, ``clips`` short clips a step."""
+    training = AutoencoderTraining(project.vocabulary, project.renderer(), clips, scene_frames=project.preset.frames)
+    return train_autoencoder(project.preset.autoencoder, training, recipe, project.device)
+
+
+def transformer_sitting(project: Project, recipe: Recipe, diets: tuple[Diet, ...]) -> Run:
+    """Train the project's transformer for the recipe's minutes on the latents of its autoencoder."""
+    training = TransformerTraining(
+        project.vocabulary, project.renderer(), autoencoder_of(project), project.tokenizer(), diets
+    )
+    return train_transformer(project.generator_config(), training, recipe, project.device)
+
+
+def autoencoder_of(project: Project) -> Autoencoder:
+    """The run's autoencoder with its averaged weights. Raises BadRequest where none was trained yet."""
+    folder = project.folder / "autoencoder"
+    if not (folder / "state.safetensors").exists():
+        raise BadRequest(f"'{project.folder}' has no autoencoder yet; run 'himmel train autoencoder' first")
+    run = Run(Autoencoder(project.preset.autoencoder), Recipe(folder, minutes=0))
+    run.model.load_state_dict(run.averaged)
+    assert isinstance(run.model, Autoencoder)
+    return run.model.to(project.device).eval().requires_grad_(False)
+
+
+def export(project: Project, target: Path) -> None:
+    """Write the model's folder: averaged weights at half precision, tokenizer, words. Raises CannotWrite."""
+    target.mkdir(parents=True, exist_ok=True)
+    config = project.generator_config()
+    generator = Run(Generator(config), Recipe(project.folder / "transformer", minutes=0))
+    generator.model.load_state_dict(generator.averaged)
+    autoencoder = autoencoder_of(project)
+    words = build_words(project.vocabulary)
+    words.save(target / "words.json")
+    project.tokenizer().save(target / "tokenizer.json")
+    parts = (generator.model, autoencoder)
+    save_part(
+        target / "autoencoder.safetensors",
+        "autoencoder",
+        autoencoder,
+        project.preset.autoencoder,
+        LICENCE,
+        {"log": _last_lines(project.folder / "autoencoder")},
+    )
+    save_part(
+        target / "transformer.safetensors",
+        "transformer",
+        generator.model,
+        config,
+        LICENCE,
+        {
+            "parameters": sum(p.numel() for part in parts for p in part.parameters()),
+            "steps": generator.step,
+            "hours": round(generator.seconds / 3600, 2),
+            "vocabulary_size": len(words),
+            "trained_on": _material(project.vocabulary),
+            "scores": _scores(target),
+            "log": _last_lines(project.folder / "transformer"),
+        },
+    )
+
+
+def _material(vocabulary: Vocabulary) -> str:
+    v = vocabulary
+    return (
+        f"renders of Himmel's own world: {len(v.nouns)} nouns in {len(v.styles)} style{'s' * (len(v.styles) > 1)}, "
+        f"{len(v.motions)} motions, {len(v.settings)} settings; every picture is listed by 'himmel credits'"
+    )
+
+
+def _scores(target: Path) -> dict[str, float]:
+    """What ``himmel evaluate`` found of the weights that are there; it writes them beside the weights."""
+    path = target / "scores.json"
+    return dict(json.loads(path.read_text())["headline"]) if path.exists() else {}
+
+
+def _last_lines(folder: Path) -> list[str]:
+    return (folder / "log.jsonl").read_text().splitlines()[-3:]

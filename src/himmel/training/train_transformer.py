@@ -1,0 +1,129 @@
+"""Training the transformer and its text encoder: captioned latents, noised block by block.
+
+Owns: this one recipe. The loop, the optimisers and the checkpoints are ``loop``'s.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from himmel.engine.autoencoder import Autoencoder
+from himmel.engine.flow import context_levels, flow_loss, training_levels
+from himmel.engine.model import Generator, GeneratorConfig
+from himmel.engine.shapes import Blocks, ClipShape
+from himmel.engine.text_encoder import Tokenizer
+from himmel.training.data import Pool
+from himmel.training.loop import Recipe, Run
+from himmel.training.train_autoencoder import averaged
+from himmel.world.caption import caption
+from himmel.world.lexicon import caption_corpus
+from himmel.world.render import Renderer
+from himmel.world.scene import Scene, sample_scene
+from himmel.world.vocabulary import Vocabulary
+
+UNPROMPTED = 0.1  # share of clips whose caption is dropped, for classifier-free guidance
+FIRST_FRAME_WEIGHT = 2.0  # the picture that everything else goes on from
+VALIDATION_SEED = 2 * 10**9
+
+
+@dataclass(frozen=True)
+class Diet:
+    """Clips of one length: ``frames`` (1 + 4k) and ``batch`` clips a step, kept for ``reuse`` uses."""
+
+    frames: int
+    batch: int
+    pool: int = 1024
+    reuse: float = 6.0
+
+
+@dataclass(frozen=True)
+class TransformerTraining:
+    """What the transformer is shown: one of the ``diets`` after the other, step by step."""
+
+    vocabulary: Vocabulary
+    renderer: Renderer
+    autoencoder: Autoencoder
+    tokenizer: Tokenizer
+    diets: tuple[Diet, ...]
+
+
+def train_tokenizer(vocabulary: Vocabulary, tokens: int) -> Tokenizer:
+    """The tokenizer of a vocabulary's captions; always the same for the same vocabulary."""
+    return Tokenizer.train(caption_corpus(vocabulary, 40_000, seed=0), tokens)
+
+
+def train_transformer(
+    config: GeneratorConfig, training: TransformerTraining, recipe: Recipe, device: torch.device
+) -> Run:
+    """Train, or go on training, for the recipe's minutes; the run's folder holds the state."""
+    torch.manual_seed(0)
+    generator = Generator(config).to(device)
+    run = Run(generator, recipe)
+    torch.manual_seed(run.step)
+    writer = random.Random(run.step)
+    pools = [
+        Pool(training.vocabulary, _encoder(training, diet, device), diet.pool, diet.reuse, (run.step + 1) * 10**4 + n)
+        for n, diet in enumerate(training.diets)
+    ]
+    exam = _Exam(training, device)
+
+    def loss_of(step: int) -> Tensor:
+        turn = step % len(pools)
+        scenes, latents = pools[turn].batch(training.diets[turn].batch)
+        captions = ["" if writer.random() < UNPROMPTED else caption(scene, writer) for scene in scenes]
+        return _loss(generator, training.tokenizer, captions, latents.to(device).float())
+
+    def measure() -> dict[str, float]:
+        with torch.inference_mode(), averaged(run):
+            return {"validation": exam.take(generator)}
+
+    run.train(loss_of, measure)
+    return run
+
+
+def _loss(generator: Generator, tokenizer: Tokenizer, captions: list[str], latents: Tensor) -> Tensor:
+    batch, frames = latents.shape[:2]
+    device, blocks = latents.device, Blocks(frames, generator.config.transformer.block)
+    tokens = tokenizer(captions, generator.config.text.longest).to(device)
+    levels, context = training_levels(batch, blocks).to(device), context_levels(batch, frames).to(device)
+    errors = flow_loss(
+        generator.transformer, latents, torch.randn_like(latents), levels, context, generator.read(tokens)
+    )
+    weight = torch.ones(frames, device=device)
+    weight[0] = FIRST_FRAME_WEIGHT
+    return (errors * weight).mean() / weight.mean()
+
+
+class _Exam:
+    """The same held-out clips, captions, levels and noise every time, so that losses can be compared."""
+
+    def __init__(self, training: TransformerTraining, device: torch.device, clips: int = 32) -> None:
+        longest = max(training.diets, key=lambda diet: diet.frames)
+        scenes = [sample_scene(training.vocabulary, VALIDATION_SEED + i, keep_held_out=True) for i in range(clips)]
+        self.captions = [caption(scene, random.Random(i)) for i, scene in enumerate(scenes)]
+        self.latents = _encoder(training, longest, device)(scenes).to(device).float()
+        self.tokenizer = training.tokenizer
+
+    def take(self, generator: Generator) -> float:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return _loss(generator, self.tokenizer, self.captions, self.latents).item()
+
+
+class _encoder:  # noqa: N801 - a function with something to remember
+    """Scenes to latents, half precision (B, F, c, h, w)."""
+
+    def __init__(self, training: TransformerTraining, diet: Diet, device: torch.device) -> None:
+        self.training, self.device = training, device
+        self.frames = ClipShape(diet.frames, training.renderer.height, training.renderer.width).frames
+
+    @torch.inference_mode()
+    def __call__(self, scenes: Sequence[Scene]) -> Tensor:
+        chunks = [scenes[i : i + 32] for i in range(0, len(scenes), 32)]
+        render, encode = self.training.renderer.render, self.training.autoencoder.encode
+        return torch.cat([encode(render(chunk, self.frames).to(self.device)).half() for chunk in chunks]).cpu()
