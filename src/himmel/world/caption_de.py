@@ -14,6 +14,7 @@ from himmel.world.nouns import NOUNS
 from himmel.world.phrases import Extras, cut, phrases, pick, synonyms
 from himmel.world.scene import Actor, Scene
 
+P_DEFINITE = 0.06  # how often "der Pinguin" instead of "ein Pinguin"
 NUMBERS = ("kein", "ein", "zwei", "drei", "vier")
 IRREGULAR = {
     "laufen": "läuft",
@@ -23,6 +24,7 @@ IRREGULAR = {
     "werden": "wird",
     "schwellen": "schwillt",
     "schlagen": "schlägt",
+    "nehmen": "nimmt",
     "sein": "ist",
 }
 INDECLINABLE = ("orange", "lila", "rosa", "pink")
@@ -218,12 +220,15 @@ def _related(scene: Scene, extras: Extras, rng: random.Random) -> str:
     where = " ".join(_adverbs(scene, extras, rng))
     still = all(actor.motions == ("stand",) for actor in scene.actors)
     if still and rng.random() < 0.6:
-        others = [f"und {phrase(actor, 'nom', rng)}" for actor in third]
-        return _join(phrase(first, "nom", rng), relation, phrase(second, "dat", rng), *others, where)
+        more = "".join(f", dazu {phrase(actor, 'nom', rng)}" for actor in third)
+        return _join(phrase(first, "nom", rng), relation, phrase(second, "dat", rng), where) + more
     singles = all(len(actor.motions) == 1 for actor in scene.actors)
-    if singles and rng.random() < 0.35:
-        pair = f"{_acting(first, 'nom', rng)} {relation} {_acting(second, 'dat', rng)}"
-        return _join(pair, *(f"und {_acting(actor, 'nom', rng)}" for actor in third), where)
+    if singles and rng.random() < 0.55:
+        more = "".join(f", dazu {_acting(actor, 'nom', rng)}" for actor in third)
+        if rng.random() < 0.5:
+            apart = pick(rng, phrases("de").of("apart", str(scene.relation), "full"))
+            return apart.format(_acting(first, "nom", rng), _acting(second, "nom", rng)) + f"{more}, {where}"
+        return f"{_acting(first, 'nom', rng)} {relation} {_acting(second, 'dat', rng)} {where}{more}"
     others = [f"dazu {phrase(actor, 'nom', rng)}" for actor in third]
     start = ", ".join((f"{phrase(first, 'nom', rng)} {relation} {phrase(second, 'dat', rng)} {where}", *others))
     told = [_told(actor, rng) for actor in scene.actors]
@@ -262,12 +267,17 @@ def phrase(actor: Actor, case: str, rng: random.Random, *, article: bool = True,
     words += [pick(rng, table.of("size", actor.size, "full"))] if actor.size != "normal" else []
     words += [pick(rng, table.of("colour", actor.colour, "full"))] if actor.colour else []
     ending = ("en" if case == "dat" else "e") if plural else STRONG[case][noun.de_gender]
+    the = article and case == "nom" and rng.random() < P_DEFINITE
+    if the:  # der kleine blaue Pinguin, die drei kleinen blauen Pinguine
+        ending = "en" if plural else "e"
     words = [word if word in INDECLINABLE else word + ending for word in words]
     if plural:
         number = NUMBERS[actor.count] if rng.random() < 0.85 else str(actor.count)
-        return " ".join([number, *words, noun.de_dative_plural if case == "dat" else noun.de_plural])
+        name = noun.de_dative_plural if case == "dat" else noun.de_plural
+        return _join("die" if the else "", number, *words, name)
     name = noun.de if case == "nom" else noun.de_oblique
-    return _join(INDEFINITE[case][noun.de_gender] if article else "", *words, name)
+    before = DEFINITE[noun.de_gender] if the else INDEFINITE[case][noun.de_gender]
+    return _join(before if article else "", *words, name)
 
 
 def _setting(key: str, rng: random.Random, form: str) -> str:

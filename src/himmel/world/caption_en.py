@@ -8,25 +8,40 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 
 from himmel.world.nouns import NOUNS
 from himmel.world.phrases import Extras, cut, phrases, pick, synonyms
 from himmel.world.scene import Actor, Scene
 
+# Names that take no article: what is not counted, and what is always many.
+MASS = ("bread", "cheese", "coffee", "corn", "maize", "yarn", "cattle", "luggage", "earth", "planet earth", "Saturn")
+ALWAYS_MANY = ("glasses", "spectacles", "sunglasses", "scissors", "grapes", "cherries")
 NUMBERS = ("no", "one", "two", "three", "four")
+P_DEFINITE = 0.06  # how often "the penguin" instead of "a penguin"
+STARTS = (
+    "a video of",
+    "a clip of",
+    "video of",
+    "a short video of",
+    "an animation of",
+    "show",
+    "show me",
+    "make a video of",
+)
 DOUBLED = ("spin", "hop", "run", "trot", "drop", "pan", "flip", "get", "jog", "swim", "zip", "sit", "step", "bob")
 
 
 def say(scene: Scene, extras: Extras, rng: random.Random) -> str:
     """One English caption of the scene."""
-    names = [name(actor.noun, rng) for actor in scene.actors]
+    names = [name(actor, rng) for actor in scene.actors]
     form = rng.choices((_sentence, _progressive, _keywords), (30, 36, 34))[0]
     return form(scene, extras, names, rng)
 
 
 def _sentence(scene: Scene, extras: Extras, names: list[str], rng: random.Random) -> str:
     """A penguin jumps on the beach at sunset while the camera zooms in."""
-    subject, tail = _told(scene, names, rng, "s")
+    subject, tail = _told(scene, names, rng, "is" if rng.random() < 0.3 else "s")
     adverbs = _adverbs(scene, extras, rng)
     text = subject + _spread(tail, adverbs, rng)
     if len(adverbs) and rng.random() < 0.15:
@@ -43,9 +58,12 @@ def _sentence(scene: Scene, extras: Extras, names: list[str], rng: random.Random
 def _progressive(scene: Scene, extras: Extras, names: list[str], rng: random.Random) -> str:
     """a penguin jumping in the snow, the camera zooms in"""
     subject, tail = _told(scene, names, rng, "ing")
+    if tail and rng.random() < 0.07:
+        _, tail = _told(scene, names, rng, "is" if rng.random() < 0.3 else "s")
+        tail = f" that{tail}" if tail else ""
     text = subject + _spread(tail, _adverbs(scene, extras, rng), rng)
     if extras.style is None and rng.random() < 0.08:
-        text = f"{rng.choice(('a video of', 'a clip of', 'video of', 'a short video of', 'an animation of'))} {text}"
+        text = f"{rng.choice(STARTS)} {text}"
     text = _with_style(text, extras, rng, titled=True)
     text = _with_camera(text, extras, rng, full=rng.random() < 0.6)
     return _finish(text, rng, stop=0.15, lower=0.75)
@@ -57,11 +75,13 @@ def _keywords(scene: Scene, extras: Extras, names: list[str], rng: random.Random
     nouns = [phrase(actor, name, rng, article=article) for actor, name in zip(scene.actors, names, strict=True)]
     bare = phrases("en")
     form = rng.choices(("ing", "s", "base"), (70, 15, 15))[0]
-    acts = [event(actor, rng, form) for actor in scene.actors]
+    acts = [event(actor, name, rng, form) for actor, name in zip(scene.actors, names, strict=True)]
     pieces = [nouns[0]]
     if scene.relation:
-        pieces = [f"{nouns[0]} {pick(rng, bare.of('relation', scene.relation, 'full'))} {nouns[1]}", *nouns[2:]]
-        pieces += [f"{name} {act}" for name, act in zip(names, acts, strict=True) if act]
+        pieces = [f"{nouns[0]} {pick(rng, bare.of('relation', scene.relation, 'full'))} {nouns[1]}"]
+        pieces += [
+            f"{one} {act}" for one, act in zip((*names[:2], *nouns[2:]), acts, strict=True) if act or one in nouns
+        ]
     elif acts[0]:
         pieces = [f"{nouns[0]} {acts[0]}"] if rng.random() < 0.5 else [nouns[0], acts[0]]
     said = {"setting": scene.setting, "style": extras.style, "light": extras.light, "weather": extras.weather}
@@ -86,10 +106,10 @@ def _told(scene: Scene, names: list[str], rng: random.Random, form: str) -> tupl
     if scene.relation:
         return _related(scene, names, rng, form), ""
     (actor,) = scene.actors
-    act = event(actor, rng, form)
+    act = event(actor, names[0], rng, form)
     who = phrase(actor, names[0], rng)
-    if not act and form == "s":
-        return ("there are " if actor.count > 1 else "there is ") + who, ""
+    if not act and form != "ing":
+        return ("there are " if actor.count > 1 or names[0] in ALWAYS_MANY else "there is ") + who, ""
     return who, f" {act}" if act else ""
 
 
@@ -97,26 +117,36 @@ def _related(scene: Scene, names: list[str], rng: random.Random, form: str) -> s
     """a dog left of a bicycle, the dog jumping, the bicycle spinning"""
     who = [phrase(actor, name, rng) for actor, name in zip(scene.actors, names, strict=True)]
     where = pick(rng, phrases("en").of("relation", str(scene.relation), "full"))
-    others = f" and {who[2]}" if len(who) > 2 else ""
+    others = f", also {who[2]}" if len(who) > 2 else ""
     if all(actor.motions == ("stand",) for actor in scene.actors) and rng.random() < 0.6:
-        return ("there is " if form == "s" else "") + f"{who[0]} {where} {who[1]}{others}"
-    acts = [event(actor, rng, form, silent=False) for actor in scene.actors]
+        return ("there is " if form != "ing" else "") + f"{who[0]} {where} {who[1]}{others}"
+    acts = [event(a, name, rng, form, silent=False) for a, name in zip(scene.actors, names, strict=True)]
     alike = len({actor.motions for actor in scene.actors}) == 1 and len(scene.actors) == 2
     if alike and rng.random() < 0.4:
-        together = event(Actor(scene.actors[0].noun, scene.actors[0].motions, count=2), rng, form, silent=False)
-        return f"{who[0]} {where} {who[1]}, both {together}"
+        pair = replace(scene.actors[0], count=2)
+        return f"{who[0]} {where} {who[1]}, both {event(pair, names[0], rng, form, silent=False)}"
+    doing = [f"{one} {act}" for one, act in zip(who, acts, strict=True)]
+    last = f", also {doing[2]}" if others else ""
+    if rng.random() < 0.3 and not (form != "ing" and others):
+        apart = pick(rng, phrases("en").of("apart", str(scene.relation), "full"))
+        return apart.format(*doing[:2]) + last
     if rng.random() < 0.4 and form == "ing":
-        return f"{who[0]} {acts[0]}, {where} {who[1]} {acts[1]}" + (f", with {who[2]} {acts[2]}" if others else "")
+        return f"{who[0]} {acts[0]}, {where} {doing[1]}{last}"
     told = [f"the {_numbered(actor, name)} {act}" for actor, name, act in zip(scene.actors, names, acts, strict=True)]
     return f"{who[0]} {where} {who[1]}{others}, {', '.join(told[:-1])} and {told[-1]}"
 
 
-def event(actor: Actor, rng: random.Random, form: str, *, silent: bool = True) -> str:
-    """What an actor does: ``form`` is "s", "ing" or "base". Standing may be passed over in silence."""
+def event(actor: Actor, name: str, rng: random.Random, form: str, *, silent: bool = True) -> str:
+    """What an actor does: ``form`` is "s", "is", "ing" or "base". Standing may be passed over in silence."""
     if silent and actor.motions == ("stand",) and rng.random() < 0.7:
         return ""
     kind = NOUNS[actor.noun].kind
-    steps = [conjugated(motion(key, kind, rng), form, plural=actor.count > 1) for key in actor.motions]
+    many = actor.count > 1 or name in ALWAYS_MANY
+    steps = [conjugated(motion(key, kind, rng), "ing" if form == "is" else form, plural=many) for key in actor.motions]
+    if form == "base" and steps[0] in ("rock", "drop"):  # nouns too
+        return f"{steps[0]}ing" if steps[0] == "rock" else "dropping"
+    if form == "is":
+        steps[0] = f"{'are' if many else 'is'} {steps[0]}"
     if len(steps) == 1:
         return steps[0]
     first, second = steps
@@ -168,13 +198,17 @@ def phrase(actor: Actor, name: str, rng: random.Random, *, article: bool = True)
     words.append(_numbered(actor, name))
     if actor.count > 1:
         return " ".join([NUMBERS[actor.count] if rng.random() < 0.85 else str(actor.count), *words])
-    return " ".join([_article(words[0], actor.noun), *words] if article else words)
+    if not article or name in MASS + ALWAYS_MANY:
+        return " ".join(words)
+    return " ".join(["the" if rng.random() < P_DEFINITE else _article(words[0], actor.noun), *words])
 
 
-def name(key: str, rng: random.Random) -> str:
-    """A singular name of a noun."""
-    others = synonyms("en").get(key, ())
-    return rng.choice(others) if others and rng.random() < 0.2 else NOUNS[key].en
+def name(actor: Actor, rng: random.Random) -> str:
+    """A singular name of the actor's noun, or one that has no singular where one is meant."""
+    others = synonyms("en").get(actor.noun, ())
+    if actor.count > 1:
+        others = tuple(other for other in others if other not in MASS + ALWAYS_MANY)
+    return rng.choice(others) if others and rng.random() < 0.2 else NOUNS[actor.noun].en
 
 
 def plural(key: str, name: str) -> str:
@@ -182,6 +216,8 @@ def plural(key: str, name: str) -> str:
     noun = NOUNS[key]
     if name == noun.en:
         return noun.en_plural
+    if name in MASS + ALWAYS_MANY:
+        return name
     if name.endswith(("s", "sh", "ch", "x", "z")):
         return name + "es"
     if name.endswith("y") and name[-2] not in "aeiou":

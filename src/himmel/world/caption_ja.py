@@ -15,6 +15,7 @@ from himmel.world.scene import Actor, Scene
 
 NUMBERS = ("零", "一", "二", "三", "四")
 ANIMATE = ("person", "walker", "flyer", "swimmer")
+ALIVE = ("ghost", "robot")  # things that are there as people are: いる
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,9 @@ def _sentence(scene: Scene, extras: Extras, rng: random.Random) -> str:
 
 def _present(place: str, who: str, actor: Actor, rng: random.Random) -> str:
     """雪の中にペンギンがいる"""
-    verb = ("いる", "います") if NOUNS[actor.noun].kind in ANIMATE else ("ある", "あります")
-    be = verb[0] if rng.random() < 0.85 else verb[1]
+    be = _be(actor)
+    if rng.random() < 0.15:
+        be = be.replace("いる", "います").replace("ある", "あります")
     return f"{place}に{who}が{be}" if rng.random() < 0.6 else f"{who}が{place}に{be}"
 
 
@@ -85,8 +87,7 @@ def _nominal(scene: Scene, extras: Extras, rng: random.Random) -> str:
         extras = Extras(camera=extras.camera)
     who = style + phrase(actor, rng)
     if _silent(actor, rng):
-        be = "いる" if NOUNS[actor.noun].kind in ANIMATE else "ある"
-        text = f"{place}の{who}" if rng.random() < 0.5 else f"{place}に{be}{who}"
+        text = f"{place}の{who}" if rng.random() < 0.5 else f"{place}に{_be(actor)}{who}"
     else:
         text = f"{place}で{event(actor, rng, polite=False)}{who}"
     if rng.random() < 0.08:
@@ -103,31 +104,43 @@ def _keywords(scene: Scene, extras: Extras, rng: random.Random) -> str:
         acts = [verb.keyword for verb in verbs(actor, rng)]
         pieces.append("、次に".join(acts) if rng.random() < 0.5 else "、それから".join(acts))
     said = {"style": extras.style, "light": extras.light, "weather": extras.weather, "camera": extras.camera}
-    pieces.append(_setting(scene.setting, rng).removesuffix("の中"))
+    place = _setting(scene.setting, rng)
+    # 雪 is the snow, but 海 is not what 海の中 is.
+    pieces.append(place if scene.setting == "underwater" else place.removesuffix("の中"))
     pieces += [pick(rng, table.of(kind, key, "bare")) for kind, key in said.items() if key]
     return rng.choices(("、", " ", "　"), (60, 32, 8))[0].join(cut(rng, pieces))
 
 
 def _related(scene: Scene, extras: Extras, rng: random.Random) -> str:
     """自転車の左に犬がいる。犬はジャンプし、自転車は回転する"""
-    first, second, *third = scene.actors
+    first, *third = scene.actors[0], *scene.actors[2:]
     side = pick(rng, phrases("ja").of("relation", str(scene.relation), "full"))
     place, when = _setting(scene.setting, rng), _when(extras, rng)
-    who = [phrase(actor, rng) for actor in scene.actors]
-    still = all(actor.motions == ("stand",) for actor in scene.actors)
-    others = f"と{who[2]}" if third else ""
-    be = "いる" if NOUNS[first.noun].kind in ANIMATE else "ある"
-    if still and rng.random() < 0.6:
-        return f"{when}{place}で、{who[1]}の{side}に{who[0]}{others}が{be}"
+    who = [phrase(actor, rng, plain=True) for actor in scene.actors]
+    there = f"{place}で、{who[1]}の{side}に{who[0]}が{_be(first)}"
+    if rng.random() < 0.3:
+        apart = pick(rng, phrases("ja").of("apart", str(scene.relation), "full"))
+        there = f"{place}で、{apart.format(*who[:2])}"
+    if third:
+        there = f"{there.removesuffix('いる').removesuffix('ある')}{_and_also(there)}{who[2]}も{_be(third[0])}"
+    if all(actor.motions == ("stand",) for actor in scene.actors) and rng.random() < 0.6:
+        return when + there
     acts = [verbs(actor, rng) for actor in scene.actors]
-    if rng.random() < 0.4 and not third:
-        other = f"{NOUNS[second.noun].ja}は{_event(acts[1], rng)}"
-        return f"{when}{place}で、{who[1]}の{side}で{who[0]}が{_joined(acts[0])}、{other}"
-    told = [
-        f"{NOUNS[actor.noun].ja}は{_joined(steps)}" for actor, steps in zip(scene.actors[:-1], acts[:-1], strict=True)
-    ]
-    last = f"{NOUNS[scene.actors[-1].noun].ja}は{_event(acts[-1], rng)}"
-    return f"{when}{place}で、{who[1]}の{side}に{who[0]}{others}が{be}。{'、'.join((*told, last))}"
+    names = [NOUNS[actor.noun].ja for actor in scene.actors]
+    if rng.random() < 0.3 and not third:
+        return f"{when}{place}で、{who[1]}の{side}で{who[0]}が{_joined(acts[0])}、{names[1]}は{_event(acts[1], rng)}"
+    told = [f"{one}は{_joined(steps)}" for one, steps in zip(names[:-1], acts[:-1], strict=True)]
+    return f"{when}{there}。{'、'.join((*told, f'{names[-1]}は{_event(acts[-1], rng)}'))}"
+
+
+def _and_also(there: str) -> str:
+    """How a clause goes on: 犬がいて、 or, where it has no verb, 左に犬、右に自転車、"""
+    return there[-2] + "て、" if there.endswith("いる") else "あって、" if there.endswith("ある") else "、"
+
+
+def _be(actor: Actor) -> str:
+    """いる of what lives, ある of things."""
+    return "いる" if NOUNS[actor.noun].kind in ANIMATE or actor.noun in ALIVE else "ある"
 
 
 def _joined(steps: list[Verb]) -> str:
@@ -173,13 +186,13 @@ def going(wording: str, verb: str) -> str:
     return "|".join(wording.replace("{go}", form) for form in verb.split("|"))
 
 
-def phrase(actor: Actor, rng: random.Random) -> str:
-    """三羽の小さな青いペンギン"""
+def phrase(actor: Actor, rng: random.Random, *, plain: bool = False) -> str:
+    """三羽の小さな青いペンギン; ``plain`` keeps to the usual name, for scenes that name a thing twice."""
     table, noun = phrases("ja"), NOUNS[actor.noun]
     adjectives = [pick(rng, table.of("size", actor.size, "full"))] if actor.size != "normal" else []
     adjectives += [pick(rng, table.of("colour", actor.colour, "full"))] if actor.colour else []
     others = synonyms("ja").get(actor.noun, ())
-    text = "".join(adjectives) + (rng.choice(others) if others and rng.random() < 0.2 else noun.ja)
+    text = "".join(adjectives) + (rng.choice(others) if others and not plain and rng.random() < 0.2 else noun.ja)
     if actor.count == 1:
         return text
     number = NUMBERS[actor.count] if rng.random() < 0.5 else str(actor.count)

@@ -72,7 +72,11 @@ def _term(table: str, key: str, kinds: set[str]) -> Term:
     names, words = {}, {}
     for language in LANGUAGES:
         wordings = list(_wordings(table, key, language, kinds)) or [key.replace("_", " ")]
-        words[language] = _unique(form for wording in wordings for form in forms[language](wording))
+        spelt = [form for wording in wordings for form in forms[language](wording)]
+        if table == "relation":  # small words that mean something here: vor, over
+            apart = [part for text in phrases(language).of("apart", key, "full") for part in text.split("{}")]
+            spelt = [*wordings, *spelt, *(form for part in apart for form in forms[language](part.strip("、, :")))]
+        words[language] = _unique(spelt)
         names[language] = _name(table, wordings[0], language)
     return Term(key, table, names, words)
 
@@ -102,7 +106,7 @@ def _english(wording: str) -> Iterator[str]:
         yield from (caption_en.conjugate(verb, form) for form in ("s", "base", "ing"))
         if verb in PAST:
             yield PAST[verb]
-    yield from _content(re.sub(r"\{\w+\}", "", wording), "en")
+    yield from _content(wording, "en")
 
 
 def _german(wording: str) -> Iterator[str]:
@@ -133,18 +137,17 @@ def _japanese(wording: str) -> Iterator[str]:
 
 
 def _content(text: str, language: str) -> Iterator[str]:
-    """The text if it is one or two words, and each of its words that means something."""
+    """The text itself if it is short and has no gaps, and each of its words that means something."""
     small = {word.lower() for word in _function_words(language)}
-    tokens = [token for token in TOKEN.findall(text) if token.lower() not in small]
-    if 1 < len(text.split()) <= 3:
-        yield text
-    yield from tokens
+    if 1 < len(text.split()) <= 3 and "{" not in text:
+        yield text.strip()
+    yield from (token for token in TOKEN.findall(re.sub(r"\{\w*\}", "", text)) if token.lower() not in small)
 
 
 def _name(table: str, wording: str, language: str) -> str:
     """How a term is shown to people."""
     if language == "ja":
-        return wording.partition("|")[0]
+        return wording.partition("|")[0].removesuffix("の中")
     if "{" not in wording:
         return wording
     if language == "en":
