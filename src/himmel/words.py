@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -19,7 +19,8 @@ from himmel.errors import BadCheckpoint
 VERSION = 1
 KINDS = ("noun", "motion", "setting", "light", "weather", "camera", "colour", "size", "relation", "style", "count")
 MOST_NEIGHBOURS = 3
-LIKENESS = 0.72  # of spelling, from which on a word counts as a slip of the keyboard
+LIKENESS = 0.8  # of spelling, from which on a word counts as a slip of the keyboard
+SHORTEST_SLIP = {"en": 5, "ja": 4}  # letters; of shorter words only swapped letters count
 JAPANESE = "\u3005\u3041-\u309f\u30a0-\u30ff\u3400-\u9fff"
 TOKEN = re.compile(rf"[{JAPANESE}]+|(?:(?![{JAPANESE}])\w)+(?:[-'’.]+(?:(?![{JAPANESE}])\w)+)*")
 # Per language: what to cut off, and what to put instead.
@@ -135,7 +136,7 @@ class WordList:
         place = 0
         while place < len(tokens):
             token = tokens[place]
-            if re.match(f"[{JAPANESE}]", token):
+            if _japanese(token):
                 yield from self._strange_japanese(token)
                 place += 1
                 continue
@@ -156,8 +157,8 @@ class WordList:
         return 0
 
     def _passes(self, token: str) -> bool:
-        """Figures pass, and compounds with a hyphen whose parts are known."""
-        if re.fullmatch(r"[\d.,:]+", token):
+        """Figures pass, with a unit too (4k, 24fps), and compounds with a hyphen whose parts are known."""
+        if re.fullmatch(r"[\d.,:]+[a-zA-Z]{0,3}", token):
             return True
         parts = re.split(r"[-'’.]+", token)
         return len(parts) > 1 and all(self._longest([part], 0) or part.isdigit() for part in parts)
@@ -176,27 +177,36 @@ class WordList:
             place += max(1, size)
 
     def _explained(self, word: str) -> UnknownWord:
-        for form in (*_stems(word.lower(), "en"), *_stems(word.lower(), "de")):
+        for form in self._inflected(word.lower()):
             if form in self.neighbours:
-                return UnknownWord(word, self.neighbours[form][:MOST_NEIGHBOURS])
-        alike = self._alike(word.lower())
+                nearest = self.neighbours[form][:MOST_NEIGHBOURS]
+                return UnknownWord(word, nearest, () if nearest else self._examples(word))
+        alike = self._alike(word.lower(), self._spellings)
         if alike:
-            return UnknownWord(word, alike)
-        strangers = difflib.get_close_matches(word.lower(), self.neighbours, 1, 0.85)
-        if strangers:
+            return UnknownWord(word, tuple(dict.fromkeys(self._spellings[form] for form in alike))[:MOST_NEIGHBOURS])
+        strangers = self._alike(word.lower(), self.neighbours)
+        if strangers and self.neighbours[strangers[0]]:
             return UnknownWord(word, self.neighbours[strangers[0]][:MOST_NEIGHBOURS])
         return UnknownWord(word, (), self._examples(word))
 
-    def _alike(self, word: str) -> tuple[str, ...]:
-        """Known words spelt nearly so, the best and what is hardly worse."""
-        found = difflib.get_close_matches(word, self._spellings, 2 * MOST_NEIGHBOURS, LIKENESS)
-        likeness = [difflib.SequenceMatcher(None, word, form).ratio() for form in found]
-        shown = [self._spellings[form] for form, like in zip(found, likeness, strict=True) if like > likeness[0] - 0.1]
-        return tuple(dict.fromkeys(shown))[:MOST_NEIGHBOURS]
+    def _inflected(self, word: str) -> Iterator[str]:
+        """What may stand in the table of neighbours for a word: its stems, or in Japanese the same root."""
+        yield from (*_stems(word, "en"), *_stems(word, "de"))
+        root = re.match(r"[\u3400-\u9fff]+(?=[\u3041-\u309f])", word)
+        if root:  # 遊ん(でいる) and 遊ぶ
+            yield from (other for other in self.neighbours if re.fullmatch(rf"{root[0]}[\u3041-\u309f]+", other))
+
+    def _alike(self, word: str, others: Iterable[str]) -> list[str]:
+        """Those spelt nearly like the word, the best and what is hardly worse."""
+        if len(word) < SHORTEST_SLIP["ja" if _japanese(word) else "en"]:
+            return [other for other in others if sorted(other) == sorted(word)]
+        found = difflib.get_close_matches(word, others, 2 * MOST_NEIGHBOURS, LIKENESS)
+        likeness = [difflib.SequenceMatcher(None, word, other).ratio() for other in found]
+        return [other for other, like in zip(found, likeness, strict=True) if like > likeness[0] - 0.1]
 
     def _examples(self, word: str) -> tuple[str, ...]:
         """A few nouns from all over the vocabulary, in the script of the word."""
-        language = "ja" if re.match(f"[{JAPANESE}]", word) else "en"
+        language = "ja" if _japanese(word) else "en"
         names = [term.names[language] for term in self.of_kind("noun")]
         return tuple(names[:: max(1, len(names) // 5)][:5])
 
@@ -251,12 +261,16 @@ def _stems(word: str, language: str) -> tuple[str, ...]:
         stems.append(spelt)
         for ending, others in ENDINGS[language].items():
             stem = spelt.removesuffix(ending)
-            if spelt == stem or len(stem) < 3:
+            if spelt == stem or (len(stem) < 3 and ending[0].isalpha()):
                 continue
             stems += [stem + other for other in others]
             if language == "en" and stem[-1] == stem[-2]:  # hopp(ing)
                 stems.append(stem[:-1])
     return tuple(dict.fromkeys(stems))
+
+
+def _japanese(word: str) -> bool:
+    return bool(re.match(f"[{JAPANESE}]", word))
 
 
 def _plain(word: str) -> str:

@@ -18,7 +18,19 @@ from himmel.world.nouns import NOUNS, Noun
 from himmel.world.phrases import phrases
 from himmel.world.scene import sample_scene
 from himmel.world.thesaurus import neighbours
-from himmel.world.vocabulary import Vocabulary
+from himmel.world.vocabulary import (
+    CAMERAS,
+    COLOURS,
+    LIGHTS,
+    MAX_COUNT,
+    MOTIONS,
+    PANORAMAS,
+    RELATIONS,
+    SETTINGS,
+    STYLES,
+    WEATHERS,
+    Vocabulary,
+)
 
 PAST = {
     "run": "ran", "fly": "flew", "swim": "swam", "drive": "drove", "ride": "rode", "speed": "sped", "go": "went",
@@ -30,23 +42,34 @@ COLUMNS = {
     "motion": "motions", "setting": "settings", "light": "lights", "weather": "weathers", "camera": "cameras",
     "colour": "colours", "size": "sizes", "relation": "relations", "style": "styles",
 }  # fmt: skip
+ALL = {
+    "motion": MOTIONS, "setting": SETTINGS + PANORAMAS, "light": LIGHTS, "weather": WEATHERS, "camera": CAMERAS,
+    "colour": COLOURS, "size": ("small", "big"), "relation": RELATIONS, "style": STYLES,
+}  # fmt: skip
 # Captions may say these even where a vocabulary has nothing else of the kind.
 USUAL = {"light": "day", "weather": "clear", "camera": "static", "style": "3d"}
 
 
 def build_words(vocabulary: Vocabulary) -> WordList:
     """All words that captions of this vocabulary can contain, by term, with neighbours for words they cannot."""
-    terms = [_noun_term(NOUNS[key]) for key in vocabulary.nouns]
     kinds = {NOUNS[key].kind for key in vocabulary.nouns}
-    for table, column in COLUMNS.items():
-        keys = dict.fromkeys((*getattr(vocabulary, column), *((USUAL[table],) if table in USUAL else ())))
-        terms += [_term(table, key, kinds) for key in keys if key != "normal"]
+    terms = [_noun_term(NOUNS[key]) for key in vocabulary.nouns]
+    terms += [_term(kind, key, kinds) for kind in COLUMNS for key in _keys(vocabulary, kind)]
     terms += [_count_term(count, vocabulary) for count in range(2, vocabulary.max_count + 1)]
     function = {language: _unique(_function_words(language)) for language in LANGUAGES}
     counters = sorted({NOUNS[key].ja_counter for key in vocabulary.nouns})
     function["ja"] = (*function["ja"], *counters)
     words = WordList(tuple(terms), function, {})
-    return replace(words, neighbours=neighbours(words))
+    taught = {(term.kind, term.key) for term in terms}
+    others = [_term(kind, key, kinds) for kind in COLUMNS for key in ALL[kind] if (kind, key) not in taught]
+    others += [_count_term(count, vocabulary) for count in range(vocabulary.max_count + 1, MAX_COUNT + 1)]
+    return replace(words, neighbours=neighbours(words, others))
+
+
+def _keys(vocabulary: Vocabulary, kind: str) -> list[str]:
+    """The keys of one kind that captions of a vocabulary may say."""
+    usual = (USUAL[kind],) if kind in USUAL else ()
+    return [key for key in dict.fromkeys((*getattr(vocabulary, COLUMNS[kind]), *usual)) if key != "normal"]
 
 
 def caption_corpus(vocabulary: Vocabulary, n: int, seed: int) -> Iterator[str]:
@@ -92,6 +115,8 @@ def _wordings(table: str, key: str, language: str, kinds: set[str]) -> Iterator[
             for kind in ("any", *sorted(kinds), "mistaken"):
                 for verb in source.of("go", kind, "verbs"):
                     yield _going(wording, verb, language)
+                    if language == "ja":  # 歩く alone, for it is one with 右へ歩く otherwise
+                        yield verb
 
 
 def _going(wording: str, verb: str, language: str) -> str:

@@ -7,7 +7,7 @@ nearest known names. Knows nothing of captions.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -43,17 +43,19 @@ class Group:
     words: dict[str, tuple[str, ...]]
 
 
-def neighbours(known: WordList) -> dict[str, tuple[str, ...]]:
-    """For every word of the thesaurus that the list does not know, lower case: names of the nearest terms."""
+def neighbours(known: WordList, others: Iterable[Term]) -> dict[str, tuple[str, ...]]:
+    """For every word of the thesaurus that the list does not know, lower case: names of the nearest terms.
+
+    ``others`` are terms of the world that the list leaves out; their words have neighbours too. Where
+    nothing is near, the names are empty: the word is no slip of the keyboard.
+    """
     found: dict[str, tuple[str, dict[str, None]]] = {}
-    for language, word, terms in (*_near_nouns(known), *_near_terms(known)):
+    for language, word, terms in (*_near_nouns(known), *_near_terms(known), *_near_others(known, others)):
         # A word of two languages, such as Quokka, is answered in the first.
         spoken, names = found.setdefault(word.lower(), (language, {}))
         if spoken == language:
             names.update((term.names[language], None) for term in terms)
-    return {
-        word: tuple(names)[:MOST_NEIGHBOURS] for word, (_, names) in found.items() if names and not known.knows(word)
-    }
+    return {word: tuple(names)[:MOST_NEIGHBOURS] for word, (_, names) in found.items() if not known.knows(word)}
 
 
 def _near_nouns(known: WordList) -> Iterator[tuple[str, str, list[Term]]]:
@@ -68,12 +70,27 @@ def _near_nouns(known: WordList) -> Iterator[tuple[str, str, list[Term]]]:
 
 
 def _near_terms(known: WordList) -> Iterator[tuple[str, str, list[Term]]]:
-    """(language, word, nearest term) for every word near to a motion, setting, colour and so on."""
+    """(language, word, nearest terms) for every word near to a motion, setting, colour and so on."""
     for kind, terms in _file().items():
-        shown = {term.key: term for term in known.terms if term.kind == kind}
-        for key, words in terms.items() if kind != "noun" else ():
-            if key in shown:
-                yield from ((lang, word, [shown[key]]) for lang in LANGUAGES for word in _list(words.get(lang, "")))
+        if kind in ("noun", "instead"):
+            continue
+        for key, words in terms.items():
+            nearest = _instead(known, kind, key)
+            yield from ((lang, word, nearest) for lang in LANGUAGES for word in _list(words.get(lang, "")))
+
+
+def _near_others(known: WordList, others: Iterable[Term]) -> Iterator[tuple[str, str, list[Term]]]:
+    """(language, word, what there is instead) for every word of the terms that are left out."""
+    for term in others:
+        nearest = _instead(known, term.kind, term.key)
+        yield from ((language, word, nearest) for language in LANGUAGES for word in term.words[language])
+
+
+def _instead(known: WordList, kind: str, key: str) -> list[Term]:
+    """The term itself, or what there is in its place."""
+    shown = {term.key: term for term in known.terms if term.kind == kind}
+    keys = (key,) if key in shown else _file()["instead"].get(kind, {}).get(key, ())
+    return [shown[other] for other in keys if other in shown]
 
 
 def _nearest(group: Group, shown: dict[str, Term]) -> list[Term]:
