@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -43,9 +44,13 @@ class Atlas:
     def index(self, noun: str, style: str) -> int:
         """The row of one picture. Raises MissingAsset where the atlas does not hold it."""
         try:
-            return self.keys.index((noun, style))
-        except ValueError:
+            return self._rows[noun, style]
+        except KeyError:
             raise MissingAsset(f"the picture of '{noun}' in style '{style}'") from None
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], int]:
+        return {key: row for row, key in enumerate(self.keys)}
 
     def save(self, path: Path) -> None:
         """Write as safetensors, the keys as JSON in the header; appears whole or not at all."""

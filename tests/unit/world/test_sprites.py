@@ -136,3 +136,10 @@ def test_only_what_looks_left_is_mirrored() -> None:
     picture = arrow()
     assert facing_right(picture, "left").tobytes() != picture.tobytes()
     assert facing_right(picture, "front").tobytes() == facing_right(picture, "right").tobytes() == picture.tobytes()
+
+
+def test_what_an_atlas_does_not_hold_is_named() -> None:
+    atlas = Atlas((("cat", "3d"), ("dog", "3d")), torch.zeros(2, 4, 8, 8, dtype=torch.uint8))
+    assert atlas.index("dog", "3d") == 1
+    with pytest.raises(MissingAsset, match="'dog' in style 'sketch'"):
+        atlas.index("dog", "sketch")
