@@ -23,6 +23,7 @@ LIKENESS = 0.8  # of spelling, from which on a word counts as a slip of the keyb
 SHORTEST_SLIP = {"en": 5, "ja": 4}  # letters; of shorter words only swapped letters count
 JAPANESE = "\u3005\u3041-\u309f\u30a0-\u30ff\u3400-\u9fff"
 TOKEN = re.compile(rf"[{JAPANESE}]+|(?:(?![{JAPANESE}])\w)+(?:[-'’.]+(?:(?![{JAPANESE}])\w)+)*")
+STOP = re.compile(r"[,;:!?()\[\]|]|(?<=\w\w)\.(?!\w)")
 # Per language: what to cut off, and what to put instead.
 ENDINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "en": {"'s": ("",), "’s": ("",), "ies": ("y",), "es": ("", "e"), "s": ("",), "ing": ("", "e"), "ed": ("", "e")},
@@ -131,8 +132,11 @@ class WordList:
             raise BadCheckpoint(path, f"not a word list ({error})") from error
 
     def _strange(self, prompt: str) -> Iterator[str]:
-        """Unknown words as typed."""
-        tokens = TOKEN.findall(prompt)
+        """Unknown words as typed; no name goes on across a comma."""
+        for part in STOP.split(prompt):
+            yield from self._strange_part(TOKEN.findall(part))
+
+    def _strange_part(self, tokens: list[str]) -> Iterator[str]:
         place = 0
         while place < len(tokens):
             token = tokens[place]
@@ -218,7 +222,7 @@ class WordList:
             forms = [form for term in self.terms for form in term.words.get(language, ())]
             # ASCII in Japanese words, as in Tシャツ, comes as a token of its own.
             forms += [part for term in self.terms for form in term.words.get("ja", ()) for part in TOKEN.findall(form)]
-            lower = [form.lower() for form in (*forms, *self.function.get(language, ()))]
+            lower = [" ".join(TOKEN.findall(form.lower())) for form in (*forms, *self.function.get(language, ()))]
             known[language] = frozenset((*lower, *map(_plain, lower)))
         return known
 

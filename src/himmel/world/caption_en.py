@@ -79,9 +79,8 @@ def _keywords(scene: Scene, extras: Extras, names: list[str], rng: random.Random
     pieces = [nouns[0]]
     if scene.relation:
         pieces = [f"{nouns[0]} {pick(rng, bare.of('relation', scene.relation, 'full'))} {nouns[1]}"]
-        pieces += [
-            f"{one} {act}" for one, act in zip((*names[:2], *nouns[2:]), acts, strict=True) if act or one in nouns
-        ]
+        told = (*map(_numbered, scene.actors[:2], names), *nouns[2:])
+        pieces += [f"{one} {act}".strip() for one, act in zip(told, acts, strict=True) if act or one in nouns[2:]]
     elif acts[0]:
         pieces = [f"{nouns[0]} {acts[0]}"] if rng.random() < 0.5 else [nouns[0], acts[0]]
     said = {"setting": scene.setting, "style": extras.style, "light": extras.light, "weather": extras.weather}
@@ -216,7 +215,7 @@ def plural(key: str, name: str) -> str:
     noun = NOUNS[key]
     if name == noun.en:
         return noun.en_plural
-    if name in MASS + ALWAYS_MANY:
+    if name in MASS + ALWAYS_MANY or name.endswith("craft"):
         return name
     if name.endswith(("s", "sh", "ch", "x", "z")):
         return name + "es"

@@ -4,6 +4,7 @@ import random
 import re
 from collections import defaultdict
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -34,6 +35,7 @@ def captions(scene: Scene, language: str, n: int = 60) -> list[str]:
     return [caption(scene, random.Random(seed), language) for seed in range(n)]
 
 
+@cache
 def heads(table: str, key: str, language: str) -> set[str]:
     """The longest fixed stretches of a term's wordings, lower case: one of them must be in its caption."""
     found = set()
