@@ -80,8 +80,13 @@ define install
 set -e; echo "Installing what Himmel needs (once, some minutes) ..."; \
 pip() { "$(RUN)" -m pip install --quiet --disable-pip-version-check "$$@" || { \
   echo "The installation failed; above stands why. Without a network it cannot work; just try again later."; exit 1; }; }; \
+torch=$$(sed -n 's/^ *"\(torch==[0-9.]*\)",/\1/p' pyproject.toml); \
 if [ -n "$$TORCH_INDEX" ]; then \
-  pip --index-url "$$TORCH_INDEX" "$$(sed -n 's/^ *"\(torch==[0-9.]*\)",/\1/p' pyproject.toml)"; \
+  pip --index-url "$$TORCH_INDEX" "$$torch"; \
+elif [ "$$(uname)" = Linux ] && ! command -v nvidia-smi >/dev/null; then \
+  "$(RUN)" -m pip install --quiet --disable-pip-version-check "$$torch+cpu" 2>/dev/null || { \
+    echo "No graphics card was found, and pip knows no build of torch for the CPU alone: it may now bring CUDA"; \
+    echo "libraries of some gigabytes. To avoid them, stop it and pass TORCH_INDEX=..., see README."; }; \
 fi; \
 pip --editable "$(1)"
 endef

@@ -24,21 +24,21 @@ class UnknownModel(BadRequest):
         super().__init__(f"unknown model '{name}'; known: {', '.join(known)}")
 
 
-class UnreadableMedia(HimmelError):
+class UnreadableMedia(BadRequest):
     """A picture or clip that cannot be decoded."""
 
     def __init__(self, path: object, why: str) -> None:
         super().__init__(f"cannot read '{path}': {why}")
 
 
-class NoRecipe(HimmelError):
+class NoRecipe(BadRequest):
     """A clip that carries no recipe of ours."""
 
     def __init__(self, path: object) -> None:
         super().__init__(f"'{path}' carries no Himmel recipe: it was not made by Himmel, or its metadata was removed")
 
 
-class BadRecipe(HimmelError):
+class BadRecipe(BadRequest):
     """A recipe that this version of Himmel cannot follow: damaged, or written by another version."""
 
     def __init__(self, path: object, why: str) -> None:

@@ -67,6 +67,9 @@ class VideoRequest:
     def __post_init__(self) -> None:
         if not self.prompt.strip():
             raise BadRequest("the prompt is empty; say what the clip should show, for example 'a cat on the beach'")
+        for text in (self.prompt, self.negative_prompt):
+            if any(0xD800 <= ord(letter) <= 0xDFFF for letter in text):
+                raise BadRequest("the prompt holds bytes that are no text; allowed: UTF-8")
         for name, limits in RANGES.items():
             if (value := getattr(self, name)) is not None:
                 check_range(name, value, limits)

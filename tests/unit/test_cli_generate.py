@@ -170,13 +170,13 @@ def test_an_unwritable_output_is_refused_before_the_work(capsys, monkeypatch, ou
 def test_following_no_recipe_says_why(tmp_path, capsys, clip):
     (tmp_path / "text.mp4").write_text("no clip")
     Image.new("RGB", (16, 16)).save(tmp_path / "foreign.png")
-    assert run("generate", "--from", clip) == 1
+    assert run("generate", "--from", clip) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert clip in err
 
 
-@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_command_leaves_nothing(tmp_path, kill):
     arguments = ["generate", "a cat", "--model", "fake", "--size", "640x480", "--seconds", "3600", "-o", "clip.mp4"]
     process = subprocess.Popen(

@@ -50,6 +50,14 @@ def test_an_empty_prompt_is_refused(prompt):
         VideoRequest(prompt)
 
 
+def test_bytes_that_are_no_text_are_refused():
+    broken = b"a caf\xe9".decode("utf-8", "surrogateescape")  # as the command line hands them on
+    for wishes in ({"prompt": broken}, {"prompt": "a cat", "negative_prompt": broken}):
+        with pytest.raises(BadRequest, match="UTF-8"):
+            VideoRequest(**wishes)
+    assert VideoRequest("猫\n🐈\u200d⬛").prompt == "猫\n🐈\u200d⬛"
+
+
 def test_what_is_open_is_taken_from_the_model():
     settled = VideoRequest("a cat").resolved(MODEL)
     assert (settled.size, settled.fps, settled.steps, settled.guidance) == (Size(128, 96), 8, 8, 3.0)

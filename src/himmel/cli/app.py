@@ -64,10 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command (default: the process's own arguments) and return the exit status.
 
     0 where it went well, 2 for values that cannot be used, 1 for everything else that the user can solve, 130
-    for Ctrl-C or a polite kill, which are cleaned up after in the same way.
+    for Ctrl-C, a polite kill or a closed terminal, which are all cleaned up after in the same way.
     """
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)
+        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), _interrupt)
     try:
         status = app(list(arguments) if arguments is not None else None, prog_name="himmel", standalone_mode=False)
     except HimmelError as error:

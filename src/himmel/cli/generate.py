@@ -153,18 +153,18 @@ def _make(
     from himmel.cli.progress import progress_bar
 
     started = time.monotonic()
-    with progress_bar() as bar:
+    with progress_bar():
         backend = open_backend(request.model, device)
-        for prompt in (request.prompt, request.negative_prompt):
-            _name_unknown_words(prompt, backend)
-        for index, path in enumerate(paths):
+    for prompt in (request.prompt, request.negative_prompt):
+        _name_unknown_words(prompt, backend)
+    for index, path in enumerate(paths):
+        with progress_bar() as bar:
             recipe = _write(replace(request, seed=request.seed + index), path, backend, bar)
-            if original and index == 0:
-                _name_differences(original, recipe, from_file)
-            taken = time.monotonic() - started
-            typer.echo(f"{path}  seed {recipe.seed}  model {recipe.model} {recipe.weight_hash}  {taken:.1f} s")
-            started = time.monotonic()
-            bar.restart()
+        if original and index == 0:
+            _name_differences(original, recipe, from_file)
+        taken = time.monotonic() - started
+        typer.echo(f"{path}  seed {recipe.seed}  model {recipe.model} {recipe.weight_hash}  {taken:.1f} s")
+        started = time.monotonic()
 
 
 def _write(request: VideoRequest, path: Path, backend: Backend, bar: Bar) -> Recipe:

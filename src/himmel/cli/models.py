@@ -21,7 +21,10 @@ def _list(context: typer.Context) -> None:
         return
     from himmel.backends.select import installed_models
 
-    typer.echo("\n\n".join(_described(info) for info in installed_models()))
+    found = installed_models()
+    if not found:
+        raise HimmelError("no trained model is here; 'himmel train' makes one, and '--model fake' draws a test card")
+    typer.echo("\n\n".join(map(_described, found)))
 
 
 @models.command("words")

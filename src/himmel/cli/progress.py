@@ -26,14 +26,10 @@ class Bar:
         """Move to this point."""
         self.bars.update(self.task, completed=progress.done, total=progress.total, description=progress.stage)
 
-    def restart(self) -> None:
-        """Begin again at nothing, for the next clip."""
-        self.bars.reset(self.task, total=None, description="starting")
-
 
 @contextmanager
 def progress_bar() -> Iterator[Bar]:
-    """A bar that is on the screen inside the block, and gone after it."""
+    """A bar that is on the screen inside the block, and gone after it; print nothing else inside."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -43,5 +39,13 @@ def progress_bar() -> Iterator[Bar]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    # Without the redirection of rich, which would send what is meant for stdout to stderr.
+    with Bars(
+        *columns,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bars:
         yield Bar(bars)

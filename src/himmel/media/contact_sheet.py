@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from himmel.media.output_file import disk_errors, new_file
 
-MARGIN = 8  # pixels
+MARGIN = 8  # pixels between clips
+GAP = 2  # pixels between the frames of a clip
 FONT_SIZE = 13
 CAPTION_LINES = 2
 
@@ -46,10 +47,10 @@ def _strip(caption: str, frames: np.ndarray, count: int, frame_width: int) -> Im
     picked = frames[np.linspace(0, len(frames) - 1, count).round().astype(int)]
     font = ImageFont.load_default(FONT_SIZE)
     line_height = FONT_SIZE + 4
-    strip = Image.new("RGB", (count * frame_width, height + CAPTION_LINES * line_height + 4), "white")
+    strip = Image.new("RGB", (count * (frame_width + GAP) - GAP, height + CAPTION_LINES * line_height + 4), "white")
     for index, frame in enumerate(picked):
         small = Image.fromarray(frame).resize((frame_width, height), Image.Resampling.LANCZOS)
-        strip.paste(small, (index * frame_width, 0))
+        strip.paste(small, (index * (frame_width + GAP), 0))
     draw = ImageDraw.Draw(strip)
     letters = max(10, int(strip.width / (font.getlength("n") or 1)))
     lines = textwrap.wrap(caption, letters, max_lines=CAPTION_LINES, placeholder=" …")
