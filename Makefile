@@ -62,7 +62,9 @@ free=$$(df -Pk . | awk 'NR == 2 { print int($$4 / 1048576) }'); \
 if [ "$$free" -lt $(NEEDED_GB) ]; then \
   echo "Too little disk: Himmel needs $(NEEDED_GB) GB here, $$free GB are free."; exit 1; \
 fi; \
-for python in $${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python}; do \
+if [ -n "$$PYTHON" ]; then set -- "$$PYTHON"; \
+else set -- python3 python3.14 python3.13 python3.12 python3.11 python; fi; \
+for python; do \
   if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found="$$python"; break; fi; \
 done; \
 if [ -z "$$found" ]; then \
