@@ -28,7 +28,15 @@ class Preset:
     frames: int
 
 
-LAPTOP = Preset(AutoencoderConfig(), TextConfig(), TransformerConfig(), height=64, width=64, fps=12, frames=49)
+LAPTOP = Preset(
+    AutoencoderConfig(),
+    TextConfig(),
+    TransformerConfig(),
+    height=64,
+    width=64,
+    fps=12,
+    frames=49,
+)
 
 GPU = Preset(
     AutoencoderConfig(encoder=(64, 128, 320), decoder=(96, 192, 384)),

@@ -72,9 +72,9 @@ class TextConfig:
 
     tokens: int = 2048
     longest: int = 64
-    width: int = 192
+    width: int = 128
     depth: int = 2
-    heads: int = 3
+    heads: int = 2
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,10 @@ HEAD = 64
 class TransformerConfig:
     """One dial, ``depth``, and the width that goes with it; ``block`` latent frames are made at a time."""
 
-    depth: int = 6
+    depth: int = 4
     width: int = 256
     latent_channels: int = 32
-    text_width: int = 192
+    text_width: int = 128
     block: int = 3
 
 

@@ -66,6 +66,11 @@ class Run:
         if self.file.exists():
             self._resume()
 
+    def restart_from_average(self) -> None:
+        """Put the averaged weights, which are what others build on, in the place of the live ones."""
+        for name, parameter in self.model.named_parameters():
+            parameter.data.copy_(self.averaged[name])
+
     def train(self, loss_of: Callable[[int], Tensor], measure: Callable[[], dict[str, float]]) -> None:
         """Step until the minutes are over or Ctrl-C; ``loss_of(step)`` gives a step's loss to descend.
 

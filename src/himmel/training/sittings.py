@@ -62,9 +62,15 @@ class Project:
         return Tokenizer.load(path)
 
 
-def autoencoder_sitting(project: Project, recipe: Recipe, clips: int) -> Run:
+def autoencoder_sitting(project: Project, recipe: Recipe, clips: int, pictures_stay: bool = False) -> Run:
     """Train the project's autoencoder for the recipe's minutes, ``clips`` short clips a step."""
-    training = AutoencoderTraining(project.vocabulary, project.renderer(), clips, scene_frames=project.preset.frames)
+    training = AutoencoderTraining(
+        project.vocabulary,
+        project.renderer(),
+        clips,
+        scene_frames=project.preset.frames,
+        pictures_stay=pictures_stay,
+    )
     return train_autoencoder(project.preset.autoencoder, training, recipe, project.device)
 
 

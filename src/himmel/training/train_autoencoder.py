@@ -24,7 +24,11 @@ VALIDATION_SEED = 10**9
 
 @dataclass(frozen=True)
 class AutoencoderTraining:
-    """What the autoencoder is shown: ``clips`` of ``frames`` (1 + 4k) a step, cut anywhere from a scene."""
+    """What the autoencoder is shown: ``clips`` of ``frames`` (1 + 4k) a step, cut anywhere from a scene.
+
+    With ``pictures_stay`` single pictures keep their latents, so that a transformer that has learned
+    pictures stays valid while the encoding of motion and all of the decoding go on learning.
+    """
 
     vocabulary: Vocabulary
     renderer: Renderer
@@ -33,6 +37,7 @@ class AutoencoderTraining:
     scene_frames: int = 49
     pool: int = 256
     reuse: float = 2.0
+    pictures_stay: bool = False
 
 
 def train_autoencoder(
@@ -42,6 +47,10 @@ def train_autoencoder(
     torch.manual_seed(0)
     run = Run(Autoencoder(config).to(device), recipe)
     assert isinstance(run.model, Autoencoder)
+    if training.pictures_stay:
+        run.restart_from_average()
+        for part in (run.model.encoder.frame, run.model.encoder.first):
+            part.requires_grad_(False)
     pool = Pool(training.vocabulary, lambda s: _excerpts(training, s), training.pool, training.reuse, run.step * 100)
     held = training.renderer.render(_validation(training), training.scene_frames)[:, : 4 * training.frames - 3]
 

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from himmel.engine.autoencoder import Autoencoder
 from himmel.engine.flow import context_levels, flow_loss, training_levels
 from himmel.engine.model import Generator, GeneratorConfig
 from himmel.engine.shapes import Blocks, ClipShape
-from himmel.engine.text_encoder import Tokenizer
+from himmel.engine.text_encoder import PAD, Tokenizer
 from himmel.training.data import Pool
 from himmel.training.loop import Recipe, Run
 from himmel.training.train_autoencoder import averaged
@@ -28,6 +29,7 @@ from himmel.world.vocabulary import Vocabulary
 
 UNPROMPTED = 0.1  # share of clips whose caption is dropped, for classifier-free guidance
 FIRST_FRAME_WEIGHT = 2.0  # the picture that everything else goes on from
+CAPTION_TOKENS = 32  # all captions are brought to this length: compiled code wants one shape
 VALIDATION_SEED = 2 * 10**9
 
 
@@ -89,14 +91,20 @@ def train_transformer(
 def _loss(generator: Generator, tokenizer: Tokenizer, captions: list[str], latents: Tensor) -> Tensor:
     batch, frames = latents.shape[:2]
     device, blocks = latents.device, Blocks(frames, generator.config.transformer.block)
-    tokens = tokenizer(captions, generator.config.text.longest).to(device)
+    tokens = tokenizer(captions, CAPTION_TOKENS)
+    tokens = F.pad(tokens, (0, CAPTION_TOKENS - tokens.shape[1]), value=PAD).to(device)
     levels, context = training_levels(batch, blocks).to(device), context_levels(batch, frames).to(device)
-    errors = flow_loss(
-        generator.transformer, latents, torch.randn_like(latents), levels, context, generator.read(tokens)
-    )
+    errors = _compiled_errors(generator, latents, torch.randn_like(latents), levels, context, tokens)
     weight = torch.ones(frames, device=device)
     weight[0] = FIRST_FRAME_WEIGHT
     return (errors * weight).mean() / weight.mean()
+
+
+@torch.compile
+def _compiled_errors(
+    generator: Generator, latents: Tensor, noise: Tensor, levels: Tensor, context: Tensor, tokens: Tensor
+) -> Tensor:
+    return flow_loss(generator.transformer, latents, noise, levels, context, generator.read(tokens))
 
 
 class _Exam:
