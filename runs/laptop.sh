@@ -1,0 +1,17 @@
+#!/bin/sh
+# The whole story on two CPU cores, from the art to a model that answers prompts: about two hours and a half.
+# Every step keeps its state in cache/papercut; running the script again trains every part for longer.
+# The figures of the shipped weights, and the sittings that they really had, stand in docs/notebook.md.
+set -eu
+cd "$(dirname "$0")/.."
+himmel=.venv/bin/himmel
+run=cache/papercut
+
+"$himmel" world fetch
+"$himmel" train autoencoder --run "$run" --minutes 45
+# Single pictures first, at a fraction of the tokens; then short clips; then long ones, to the end.
+"$himmel" train transformer --run "$run" --minutes 15 --cooldown 0 --diet 1x128
+"$himmel" train transformer --run "$run" --minutes 15 --cooldown 0 --diet 25x16 --diet 1x128
+"$himmel" train transformer --run "$run" --minutes 60 --cooldown 0.35 --diet 49x8 --diet 25x16 --diet 1x128
+"$himmel" train export papercut --run "$run"
+"$himmel" evaluate
