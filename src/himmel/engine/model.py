@@ -8,9 +8,10 @@ A model's folder holds ``autoencoder.safetensors``, ``transformer.safetensors`` 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -120,7 +121,9 @@ def load_autoencoder(path: Path) -> Autoencoder:
     return autoencoder
 
 
-def save_part(path: Path, kind: str, part: nn.Module, configuration: object, licence: str, training: dict) -> None:  # type: ignore[type-arg]
+def save_part(
+    path: Path, kind: str, part: nn.Module, configuration: object, licence: str, training: Mapping[str, Any]
+) -> None:
     """Write a part's weights at half precision, with what it is in the header. Raises CannotWrite."""
     header = Header(kind, checkpoint.for_configuration(configuration), licence, training)
     checkpoint.save(path, part.state_dict(), header, dtype=torch.float16)
@@ -131,4 +134,6 @@ def fill(path: Path, part: nn.Module, tensors: dict[str, Tensor]) -> None:
     try:
         part.load_state_dict(tensors)
     except RuntimeError as error:
-        raise BadCheckpoint(path, f"its tensors are not those of its configuration ({str(error).splitlines()[0]})") from None
+        raise BadCheckpoint(
+            path, f"its tensors are not those of its configuration ({str(error).splitlines()[0]})"
+        ) from None

@@ -107,7 +107,9 @@ class Sampling:
 
 
 @torch.inference_mode()
-def make(task: Task, prompt: Prompt, sampling: Sampling, context: Context, seeds: list[int], block: int) -> Iterator[Tensor]:
+def make(
+    task: Task, prompt: Prompt, sampling: Sampling, context: Context, seeds: list[int], block: int
+) -> Iterator[Tensor]:
     """Latents of a task, block by block, as (B, f, c, h, w) of RMS 1.
 
     ``prompt`` has 2B rows, the negative or empty prompts after the others, or B rows where the guidance is 1.
@@ -148,7 +150,8 @@ def _sample_block(
             found = context.velocity(x, levels, prompt)
         else:
             both = context.velocity(torch.cat([x, x]), torch.cat([levels, levels]), prompt)
-            found = guide(*both.chunk(2), sampling.guidance)
+            conditional, unconditional = both.chunk(2)
+            found = guide(conditional, unconditional, sampling.guidance)
         return found * free[:, None, None, None]
 
     begin = torch.where(known[:, None, None, None], latents, noise)
@@ -167,4 +170,6 @@ def _trimmed(old: KeysValues | None, new: KeysValues, window: Window, frames: in
             return both
         return torch.cat([both[:, :, : window.sink * tokens], both[:, :, -window.recent * tokens :]], 2)
 
-    return KeysValues(join(old and old.keys, new.keys), join(old and old.values, new.values))
+    if old is None:
+        return KeysValues(join(None, new.keys), join(None, new.values))
+    return KeysValues(join(old.keys, new.keys), join(old.values, new.values))

@@ -28,7 +28,9 @@ class Task:
     def __post_init__(self) -> None:
         frames, height, width = self.latents.shape[1], *self.latents.shape[-2:]
         if LatentShape(frames, height, width) != self.shape or self.known.shape != (frames,):
-            raise ValueError(f"latents {tuple(self.latents.shape)} and known {tuple(self.known.shape)} are not {self.shape}")
+            raise ValueError(
+                f"latents {tuple(self.latents.shape)} and known {tuple(self.known.shape)} are not {self.shape}"
+            )
 
 
 def text_to_video(shape: LatentShape, clips: int, channels: int, device: torch.device) -> Task:

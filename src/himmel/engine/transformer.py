@@ -10,6 +10,7 @@ normalised (Dehghani et al. 2023); 3-D rotary embedding and SwiGLU as in ``layer
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -79,8 +80,8 @@ class Transformer(nn.Module):
 
     def read(self, text: Text) -> Prompt:
         """What the layers need of a prompt, once for all steps."""
-        layers = tuple(layer.cross.read(text.vectors) for layer in self.layers)
-        return Prompt(layers, text.mask[:, None, None], self.pool(text.pooled))
+        layers = cast("list[Layer]", self.layers)
+        return Prompt(tuple(layer.read(text) for layer in layers), text.mask[:, None, None], self.pool(text.pooled))
 
     def forward(
         self,
@@ -131,6 +132,10 @@ class Layer(nn.Module):
         self.attend = SelfAttention(config.width)
         self.cross = CrossAttention(config.width, config.text_width)
         self.feed = SwiGLU(config.width, 2 * config.width)
+
+    def read(self, text: Text) -> KeysValues:
+        """The prompt's keys and values in this layer."""
+        return self.cross.read(text.vectors)
 
     def forward(
         self,

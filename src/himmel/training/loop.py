@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,20 @@ class Run:
         """Put the averaged weights, which are what others build on, in the place of the live ones."""
         for name, parameter in self.model.named_parameters():
             parameter.data.copy_(self.averaged[name])
+
+    @contextmanager
+    def evaluated(self) -> Iterator[None]:
+        """For a while the model has its averaged weights, and no gradients are kept."""
+        self._swap()
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            self._swap()
+
+    def _swap(self) -> None:
+        for name, parameter in self.model.named_parameters():
+            parameter.data, self.averaged[name] = self.averaged[name], parameter.data
 
     def train(self, loss_of: Callable[[int], Tensor], measure: Callable[[], dict[str, float]]) -> None:
         """Step until the minutes are over or Ctrl-C; ``loss_of(step)`` gives a step's loss to descend.
@@ -134,7 +149,7 @@ class Run:
                 self.averaged[name].copy_(file.get_tensor(f"average/{name}"))
             for number, optimiser in enumerate(self.optimisers):
                 state: dict[int, dict[str, Tensor]] = {}
-                for key in file.keys():
+                for key in file.keys():  # noqa: SIM118 - it is no dict
                     kind, *path = key.split("/")
                     if kind == "optimiser" and path[0] == str(number):
                         state.setdefault(int(path[1]), {})[path[2]] = file.get_tensor(key)
@@ -142,7 +157,9 @@ class Run:
 
     def _note(self, figures: dict[str, float], clock: _Clock) -> None:
         with self.log.open("a") as log:
-            log.write(json.dumps({"step": self.step, "seconds": round(self.seconds + clock.lapped, 1), **figures}) + "\n")
+            log.write(
+                json.dumps({"step": self.step, "seconds": round(self.seconds + clock.lapped, 1), **figures}) + "\n"
+            )
 
 
 class _Clock:

@@ -59,29 +59,11 @@ def train_autoencoder(
         return reconstruction_loss(_through(run.model, pixels, LATENT_NOISE), pixels)
 
     def measure() -> dict[str, float]:
-        with torch.inference_mode(), averaged(run):
+        with run.evaluated():
             return {"psnr": psnr(_through(run.model, held.to(device), 0.0), held.to(device))}
 
     run.train(loss_of, measure)
     return run
-
-
-class averaged:  # noqa: N801 - reads as a context: ``with averaged(run):``
-    """For a while, the run's model has its averaged weights."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-
-    def __enter__(self) -> None:
-        self.swap()
-
-    def __exit__(self, *_: object) -> None:
-        self.swap()
-
-    def swap(self) -> None:
-        for name, parameter in self.run.model.named_parameters():
-            live = parameter.data
-            parameter.data, self.run.averaged[name] = self.run.averaged[name], live
 
 
 def psnr(pixels: Tensor, target: Tensor) -> float:

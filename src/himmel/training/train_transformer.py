@@ -20,7 +20,6 @@ from himmel.engine.shapes import Blocks, ClipShape
 from himmel.engine.text_encoder import PAD, Tokenizer
 from himmel.training.data import Pool
 from himmel.training.loop import Recipe, Run
-from himmel.training.train_autoencoder import averaged
 from himmel.world.caption import caption
 from himmel.world.lexicon import caption_corpus
 from himmel.world.render import Renderer
@@ -69,7 +68,7 @@ def train_transformer(
     torch.manual_seed(run.step)
     writer = random.Random(run.step)
     pools = [
-        Pool(training.vocabulary, _encoder(training, diet, device), diet.pool, diet.reuse, (run.step + 1) * 10**4 + n)
+        Pool(training.vocabulary, _Encoder(training, diet, device), diet.pool, diet.reuse, (run.step + 1) * 10**4 + n)
         for n, diet in enumerate(training.diets)
     ]
     exam = _Exam(training, device)
@@ -81,7 +80,7 @@ def train_transformer(
         return _loss(generator, training.tokenizer, captions, latents.to(device).float())
 
     def measure() -> dict[str, float]:
-        with torch.inference_mode(), averaged(run):
+        with run.evaluated():
             return {"validation": exam.take(generator)}
 
     run.train(loss_of, measure)
@@ -114,7 +113,7 @@ class _Exam:
         longest = max(training.diets, key=lambda diet: diet.frames)
         scenes = [sample_scene(training.vocabulary, VALIDATION_SEED + i, keep_held_out=True) for i in range(clips)]
         self.captions = [caption(scene, random.Random(i)) for i, scene in enumerate(scenes)]
-        self.latents = _encoder(training, longest, device)(scenes).to(device).float()
+        self.latents = _Encoder(training, longest, device)(scenes).to(device).float()
         self.tokenizer = training.tokenizer
 
     def take(self, generator: Generator) -> float:
@@ -123,7 +122,7 @@ class _Exam:
             return _loss(generator, self.tokenizer, self.captions, self.latents).item()
 
 
-class _encoder:  # noqa: N801 - a function with something to remember
+class _Encoder:
     """Scenes to latents, half precision (B, F, c, h, w)."""
 
     def __init__(self, training: TransformerTraining, diet: Diet, device: torch.device) -> None:

@@ -55,9 +55,7 @@ def held_out(scene: Scene) -> bool:
     True where any actor's (noun, motion) pair or (noun, setting) pair falls into the held-out tenth of
     pairs, which is settled by a hash, so that it is the same for every vocabulary, machine and day.
     """
-    return any(
-        pair_held_out(actor.noun, term) for actor in scene.actors for term in (*actor.motions, scene.setting)
-    )
+    return any(pair_held_out(actor.noun, term) for actor in scene.actors for term in (*actor.motions, scene.setting))
 
 
 def pair_held_out(noun: str, term: str) -> bool:
@@ -100,13 +98,10 @@ def _draw(vocabulary: Vocabulary, rng: random.Random) -> Scene:
 def _draw_actor(v: Vocabulary, rng: random.Random, noun: str, *, alone: bool) -> Actor:
     two_steps = alone and rng.random() < v.p_two_steps
     counted = alone and not two_steps and v.max_count > 1 and rng.random() < v.p_counted
-    if two_steps:
-        motions = tuple(rng.sample([m for m in v.motions if m != "stand"], 2))
-    else:
-        motions = (rng.choice(v.motions),)
+    moving = [motion for motion in v.motions if motion != "stand"]
     return Actor(
         noun=noun,
-        motions=motions,
+        motions=tuple(rng.sample(moving, 2)) if two_steps else (rng.choice(v.motions),),
         colour=rng.choice(v.colours) if v.colours and rng.random() < v.p_coloured else None,
         size=_sometimes(rng, v.p_sized, v.sizes, "normal"),
         count=rng.randint(2, v.max_count) if counted else 1,
