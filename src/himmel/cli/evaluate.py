@@ -50,7 +50,7 @@ def evaluate(
     from himmel.training.scores import table
     from himmel.training.suites import Plan
     from himmel.world.archives import cache_folder
-    from himmel.world.sprites import build_atlas
+    from himmel.world.sprites import atlas_for
     from himmel.world.vocabulary import VOCABULARIES
 
     claimed = VOCABULARIES[one_of("vocabulary", tuple(VOCABULARIES))(vocabulary)]
@@ -58,7 +58,7 @@ def evaluate(
     plan = Plan(clips=clips, extra_clips=extra, seconds=seconds, seed=seed)
     oracle = load_oracle()
     backend = open_backend(model, device)
-    atlas = build_atlas(claimed.nouns, claimed.styles, cache_folder())
+    atlas = atlas_for(claimed, cache_folder())
     autoencoder = backend.model.autoencoder if isinstance(backend, NativeBackend) else None
     with progress_bar() as bar:
         found = evaluate(backend, claimed, atlas, oracle, plan, folder, bar.show, autoencoder)

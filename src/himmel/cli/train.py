@@ -89,14 +89,14 @@ def oracle(
     from himmel.training.oracle import SHIPPED, OracleConfig, save_oracle
     from himmel.training.train_oracle import OracleRecipe, train_oracle
     from himmel.world.archives import cache_folder
-    from himmel.world.sprites import build_atlas
+    from himmel.world.sprites import atlas_for
     from himmel.world.vocabulary import VOCABULARIES
 
     known = VOCABULARIES[one_of("vocabulary", tuple(VOCABULARIES))(vocabulary)]
     target = output or SHIPPED
     target.parent.mkdir(parents=True, exist_ok=True)
     check_writable(target)
-    atlas = build_atlas(known.nouns, known.styles, cache_folder())
+    atlas = atlas_for(known, cache_folder())
     recipe = OracleRecipe()
     with progress_bar() as bar:
 

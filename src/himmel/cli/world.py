@@ -45,12 +45,12 @@ def preview(
     from himmel.world.caption import caption
     from himmel.world.render import Renderer
     from himmel.world.scene import sample_scene
-    from himmel.world.sprites import build_atlas
+    from himmel.world.sprites import atlas_for
     from himmel.world.vocabulary import VOCABULARIES
 
     check_writable(output)
     v = VOCABULARIES[one_of("vocabulary", tuple(VOCABULARIES))(vocabulary)]
-    atlas = build_atlas(v.nouns, v.styles, cache_folder())
+    atlas = atlas_for(v, cache_folder())
     renderer = Renderer(atlas, 128, 128, (PREVIEW_FRAMES - 1) / PREVIEW_SECONDS)
     shown = []
     for scene in (sample_scene(v, seed + index) for index in range(clips)):

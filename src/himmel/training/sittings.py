@@ -22,7 +22,7 @@ from himmel.training.train_autoencoder import AutoencoderTraining, train_autoenc
 from himmel.training.train_transformer import Diet, TransformerTraining, train_tokenizer, train_transformer
 from himmel.world.lexicon import build_words
 from himmel.world.render import Renderer
-from himmel.world.sprites import build_atlas
+from himmel.world.sprites import atlas_for
 from himmel.world.vocabulary import VOCABULARIES, Vocabulary
 
 LICENCE = "Apache-2.0"
@@ -46,7 +46,7 @@ class Project:
         return cls(PRESETS[preset], VOCABULARIES[preset], folder, cache, device)
 
     def renderer(self) -> Renderer:
-        atlas = build_atlas(self.vocabulary.nouns, self.vocabulary.styles, self.cache)
+        atlas = atlas_for(self.vocabulary, self.cache)
         return Renderer(atlas, self.preset.height, self.preset.width, self.preset.fps, self.device)
 
     def generator_config(self) -> GeneratorConfig:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from himmel.errors import BadRequest
+from himmel.world.vocabulary import PANORAMAS
 
 # What is multiplied into the picture, the glow that is mixed in, and how much of it at the top and the bottom.
 _GRADES: dict[str, tuple[tuple[float, float, float], tuple[float, float, float], float, float]] = {
@@ -20,8 +21,8 @@ _GRADES: dict[str, tuple[tuple[float, float, float], tuple[float, float, float],
 }
 # Where lamps are lit: whatever is as yellow as a lamp there stays bright.
 _LAMPLIT = ("city", "room")
-# Where the sun never reaches, its going down shows less.
-_SHELTER = {"night_sky": 0.4, "space": 0.4, "underwater": 0.8, "stage": 0.75}
+# Where the sun never reaches, its going down shows less; and a photograph has a light of its own.
+_SHELTER = {"night_sky": 0.4, "space": 0.4, "underwater": 0.8, "stage": 0.75, **dict.fromkeys(PANORAMAS, 0.7)}
 
 
 def apply_light(
@@ -31,7 +32,8 @@ def apply_light(
 
     ``day`` changes nothing. ``strength`` from 0 (nothing) to 1 (backdrop); actors take less, so that they
     stand out. ``settings``, one per picture, softens the light where the sun does not reach and
-    leaves lit windows and lamps bright. H is the height of the frame: a sunset glows more at the top. Raises BadRequest for an unknown light.
+    leaves lit windows and lamps bright. H is the height of the frame: a sunset glows more at the top.
+    Raises BadRequest for an unknown light.
     """
     unknown = sorted(set(lights) - set(_GRADES))
     if unknown:

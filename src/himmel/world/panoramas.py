@@ -1,6 +1,7 @@
 """Photographed surroundings: a strip all the way round, through which a camera can truly pan.
 
-Owns: which panorama is behind which setting key, reading the high-range pictures, tone mapping, unrolling.
+Owns: which panorama is behind which setting key, reading the high-range pictures, tone mapping, unrolling,
+cutting backdrops out of the strips.
 Knows nothing of the painted sets, of scenes and of captions. Needs the extra ``world`` to read OpenEXR.
 """
 
@@ -11,12 +12,13 @@ import hashlib
 import json
 import math
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageFilter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -81,6 +83,22 @@ def build_panoramas(keys: Iterable[str], cache: Path, height: int = 256) -> dict
     save_file(strips, part)
     part.replace(path)
     return strips
+
+
+def scaled(strip: torch.Tensor, height: int) -> torch.Tensor:
+    """A strip uint8 (3, H, W) at another height, float32 (3, height, W') from 0 to 1, as seamless as before."""
+    width = round(strip.shape[2] * height / strip.shape[1])
+    thrice = strip.repeat(1, 1, 3)[None] / 255  # the one in the middle has true neighbours on both sides
+    small = F.interpolate(thrice, size=(height, 3 * width), mode="bilinear", antialias=True, align_corners=False)
+    return small[0, :, :, width : 2 * width].clamp(0, 1)
+
+
+def draw_windows(strip: torch.Tensor, seeds: Sequence[int], width: int) -> torch.Tensor:
+    """The view in a direction that each seed settles: ``width`` columns of a strip (3, H, W), as (B, 3, H, width)."""
+    around = strip.shape[2]
+    starts = [int(torch.randint(around, (), generator=torch.Generator().manual_seed(seed))) for seed in seeds]
+    columns = (torch.tensor(starts, device=strip.device)[:, None] + torch.arange(width, device=strip.device)) % around
+    return strip[:, :, columns].permute(2, 0, 1, 3)
 
 
 def tone_mapped(light: np.ndarray, exposure: float = 1.0) -> np.ndarray:

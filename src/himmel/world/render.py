@@ -16,11 +16,14 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor
 
+from himmel.errors import MissingAsset
 from himmel.world.light import apply_light
+from himmel.world.panoramas import draw_windows, scaled
 from himmel.world.scene import Scene
 from himmel.world.sets import draw_backdrops
 from himmel.world.sprites import Atlas
 from himmel.world.staging import CameraPath, CutOut, Poses, camera_path, cut_outs, poses
+from himmel.world.vocabulary import PANORAMAS
 from himmel.world.weather import draw_weather
 
 CANVAS_WIDTH = 1.75  # backdrop width in frame heights: room for the camera to pan
@@ -41,19 +44,25 @@ INKS = {  # what a colour word does to a cut-out: its hue, keeping its light and
 class Renderer:
     """Draws clips of one picture size and frame rate.
 
-    ``atlas`` holds the cut-outs, ``height`` × ``width`` are in pixels, ``fps`` frames a second.
+    ``atlas`` holds the cut-outs and panoramas, ``height`` × ``width`` are in pixels, ``fps`` frames a second.
     """
 
     def __init__(self, atlas: Atlas, height: int, width: int, fps: float, device: str | torch.device = "cpu") -> None:
         self.atlas, self.height, self.width, self.fps = atlas, height, width, fps
         self.device = torch.device(device)
         self.pyramid = _pyramid(atlas.pixels.to(self.device), smallest=height // 4)
+        drawn = round(height * DRAWN_LARGER)
+        self.strips = {key: scaled(strip.to(self.device), drawn) for key, strip in atlas.panoramas.items()}
 
     def render(self, scenes: Sequence[Scene], frames: int, start: int = 0) -> Tensor:
         """Draw ``frames`` frames of every scene, from frame number ``start`` on.
 
         Returns float32 (B, T, 3, H, W) in 0 … 1.
         """
+        return self.render_with_coverage(scenes, frames, start)[:, :, :3]
+
+    def render_with_coverage(self, scenes: Sequence[Scene], frames: int, start: int = 0) -> Tensor:
+        """As ``render``, and a fourth channel that says how far actors cover a pixel: (B, T, 4, H, W)."""
         time = torch.arange(start, start + frames) / self.fps
         camera = camera_path(scenes, time)
         picture = self._backdrops(scenes, camera)
@@ -68,18 +77,27 @@ class Renderer:
         canvas = torch.empty(len(scenes), 3, height, width, device=self.device)
         for setting in sorted({s.setting for s in scenes}):
             rows = [i for i, s in enumerate(scenes) if s.setting == setting]
-            canvas[rows] = draw_backdrops(setting, [scenes[i].seed for i in rows], height, width, self.device)
+            seeds = [scenes[i].seed for i in rows]
+            canvas[rows] = self._surroundings(setting, seeds, height, width)
         canvas = apply_light(canvas, [s.light for s in scenes], settings=[s.setting for s in scenes])
         still = torch.tensor([s.camera == "static" for s in scenes])
         frames = camera.zoom.shape[1]
-        picture = torch.empty(len(scenes), frames, 3, self.height, self.width, device=self.device)
+        picture = torch.zeros(len(scenes), frames, 4, self.height, self.width, device=self.device)
         if still.any():
             shot = _shoot(canvas[still], CameraPath(*(v[still, :1] for v in vars(camera).values())), picture.shape[-2:])
-            picture[still] = shot.expand(-1, frames, -1, -1, -1)
+            picture[still, :, :3] = shot.expand(-1, frames, -1, -1, -1)
         if not still.all():
             moving = CameraPath(*(v[~still] for v in vars(camera).values()))
-            picture[~still] = _shoot(canvas[~still], moving, picture.shape[-2:])
+            picture[~still, :, :3] = _shoot(canvas[~still], moving, picture.shape[-2:])
         return picture
+
+    def _surroundings(self, setting: str, seeds: Sequence[int], height: int, width: int) -> Tensor:
+        """Painted sets, or views of a panorama, (B, 3, height, width)."""
+        if setting not in PANORAMAS:
+            return draw_backdrops(setting, seeds, height, width, self.device)
+        if setting not in self.strips:
+            raise MissingAsset(f"the panorama '{setting}'")
+        return draw_windows(self.strips[setting], seeds, width)
 
     def _add_cast(
         self, picture: Tensor, scenes: Sequence[Scene], cast: list[CutOut], poses: Poses, camera: CameraPath
@@ -103,8 +121,8 @@ class Renderer:
                 rows = [i for i, c in enumerate(cast) if c.layer == layer and levels[i] == level]
                 cut = self._cut(scenes, [cast[i] for i in rows], level, inverse[rows])
                 where = clip[rows].to(self.device)
-                colour, alpha = cut[:, :, :3], cut[:, :, 3:]
-                picture[where] = picture[where] * (1 - alpha) + colour
+                # Both are premultiplied, so the coverage is composited as colours are.
+                picture[where] = picture[where] * (1 - cut[:, :, 3:]) + cut
 
     def _cut(self, scenes: Sequence[Scene], cast: list[CutOut], level: int, inverse: Tensor) -> Tensor:
         """Premultiplied RGBA of cut-outs at their poses, (C, T, 4, H, W)."""
@@ -131,11 +149,10 @@ class Renderer:
     def _add_weather(self, picture: Tensor, scenes: Sequence[Scene], start: int) -> None:
         for kind in sorted({s.weather for s in scenes} - {"clear"}):
             rows = [i for i, s in enumerate(scenes) if s.weather == kind]
-            layer = draw_weather(
-                kind, [scenes[i].seed for i in rows], picture.shape[1], self.height, self.width, self.fps, start, self.device
-            )
+            seeds, frames = [scenes[i].seed for i in rows], picture.shape[1]
+            layer = draw_weather(kind, seeds, frames, self.height, self.width, self.fps, start, self.device)
             colour, alpha = layer[:, :, :3], layer[:, :, 3:]
-            picture[rows] = picture[rows] * (1 - alpha) + colour * alpha
+            picture[rows, :, :3] = picture[rows, :, :3] * (1 - alpha) + colour * alpha
 
 
 def _pyramid(pixels: Tensor, smallest: int) -> list[Tensor]:

@@ -1,7 +1,7 @@
 """The sets: a painted backdrop for every setting of the vocabulary.
 
-Owns: which function paints which setting, and where the ground of each lies. The painting itself is in
-``sets_land``, ``sets_open`` and ``sets_built``. Knows nothing of actors, light and weather.
+Owns: which function paints which setting, and where the ground of each lies, panoramas included. The painting
+itself is in ``sets_land``, ``sets_open`` and ``sets_built``. Knows nothing of actors, light and weather.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor
 from himmel.errors import BadRequest
 from himmel.world import sets_built, sets_land, sets_open
 from himmel.world.canvas import Canvas
+from himmel.world.vocabulary import PANORAMAS
 
 # Who paints it, and where things stand: y from 0 (top) to 1 (bottom), None where they float.
 _SETS: dict[str, tuple[Callable[[Canvas], None], float | None]] = {
@@ -34,6 +35,7 @@ _SETS: dict[str, tuple[Callable[[Canvas], None], float | None]] = {
     "stage": (sets_built.draw_stage, 0.88),
     "garden": (sets_built.draw_garden, 0.87),
 }
+PANORAMA_GROUND = 0.82  # well below the horizon of every photograph
 
 
 def draw_backdrops(
@@ -51,7 +53,7 @@ def draw_backdrops(
 
 def ground_line(setting: str) -> float | None:
     """Where things stand, as y from 0 (top) to 1 (bottom) of the un-zoomed frame; None where they float."""
-    return _find(setting)[1]
+    return PANORAMA_GROUND if setting in PANORAMAS else _find(setting)[1]
 
 
 def _find(setting: str) -> tuple[Callable[[Canvas], None], float | None]:

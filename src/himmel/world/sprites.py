@@ -1,6 +1,7 @@
 """The cut-outs: pictures of nouns in drawing styles, as one tensor.
 
-Owns: fitting a picture into its square, turning it to the right, the atlas and its file.
+Owns: fitting a picture into its square, turning it to the right, the atlas and its file, and bringing together
+all the art that a vocabulary needs.
 Knows nothing of scenes, motion and captions.
 """
 
@@ -8,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,9 +23,11 @@ from himmel.errors import BadRequest, MissingAsset
 from himmel.world.archives import ARCHIVES, fetch
 from himmel.world.artwork import find, rasterise
 from himmel.world.nouns import DRAWING_STYLES, NOUNS
+from himmel.world.panoramas import PANORAMAS, build_panoramas
 from himmel.world.restyle import RESTYLED
+from himmel.world.vocabulary import Vocabulary
 
-__all__ = ["Atlas", "build_atlas", "fetch"]
+__all__ = ["Atlas", "atlas_for", "build_atlas", "fetch"]
 
 ATLAS_VERSION = 2  # counts up when the same art gives other pixels
 MARGIN = 1 / 32  # of the square, on each side
@@ -35,11 +38,14 @@ FAINT = 8  # alpha up to this does not count as picture
 class Atlas:
     """Pictures by (noun, style), all of one square size, all facing right where they have a side.
 
-    ``pixels`` is uint8 (N, 4, S, S), straight RGBA, each picture centred on its bounding box.
+    ``pixels`` is uint8 (N, 4, S, S), straight RGBA, each picture centred on its bounding box. ``panoramas`` are
+    the photographed backdrops by setting, uint8 (3, H, W), as ``panoramas.build_panoramas`` makes them; they
+    have a file of their own.
     """
 
     keys: tuple[tuple[str, str], ...]
     pixels: torch.Tensor
+    panoramas: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def index(self, noun: str, style: str) -> int:
         """The row of one picture. Raises MissingAsset where the atlas does not hold it."""
@@ -68,6 +74,13 @@ class Atlas:
                 return cls(tuple((noun, style) for noun, style in keys), file.get_tensor("pixels"))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise MissingAsset(f"the atlas '{path}'") from error
+
+
+def atlas_for(vocabulary: Vocabulary, cache: Path) -> Atlas:
+    """All the art that scenes of a vocabulary need. Raises MissingAsset where it was not fetched."""
+    atlas = build_atlas(vocabulary.nouns, vocabulary.styles, cache)
+    photographed = [setting for setting in vocabulary.settings if setting in PANORAMAS]
+    return replace(atlas, panoramas=build_panoramas(photographed, cache)) if photographed else atlas
 
 
 def build_atlas(nouns: Sequence[str], styles: Sequence[str], cache: Path, size: int = 128) -> Atlas:

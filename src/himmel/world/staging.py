@@ -202,5 +202,3 @@ def _resting_height(scene: Scene, actor: Actor, height: float) -> float:
     if ground is None:
         return 0.35 if vertical else VEHICLES_OF_THE_AIR + 0.3 * ("circle" in actor.motions)
     return min(2 * ground - 1 - height / 2, 0.95 - height / 2)
-
-

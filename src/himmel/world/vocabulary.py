@@ -1,7 +1,8 @@
 """The terms of the training world: what can be shown, by key, and which of it a model is taught.
 
 Owns: the closed lists of keys (English, snake_case) and the vocabularies made of them.
-Knows nothing of words in captions (``caption``), pictures (``sprites``, ``sets``) or trajectories (``motion``).
+Nouns are those of the lexicon (``nouns``). Knows nothing of captions (``caption``), pictures (``sprites``,
+``sets``, ``panoramas``) or trajectories (``motion``).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 
 from himmel.errors import BadRequest
+from himmel.world.nouns import NOUNS
 
 STYLES = ("3d", "flat", "line_art", "cartoon", "sticker", "silhouette", "paper", "pixel_art", "sketch", "watercolour")
 SETTINGS = (
@@ -66,6 +68,7 @@ CAMERAS = ("static", "zoom_in", "zoom_out", "pan_left", "pan_right", "tilt_up", 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white", "black")
 SIZES = ("small", "normal", "big")
 RELATIONS = ("left_of", "right_of", "above", "below", "in_front_of", "behind")
+MAX_ACTORS = 3
 MAX_COUNT = 4
 
 LAPTOP_NOUNS = (
@@ -96,7 +99,8 @@ LAPTOP_NOUNS = (
 class Vocabulary:
     """What one model is taught, and therefore claims: a subset of every list, and how often extras occur.
 
-    Probabilities are per clip, 0 to 1. ``settings`` may name panoramas too.
+    Probabilities are per clip, 0 to 1, before the hold-out rule takes its share: the more a scene holds, the
+    more often it is held out. ``settings`` may name panoramas too. Raises BadRequest for what is not in the lists.
     """
 
     nouns: tuple[str, ...]
@@ -109,7 +113,7 @@ class Vocabulary:
     colours: tuple[str, ...] = COLOURS
     sizes: tuple[str, ...] = SIZES
     relations: tuple[str, ...] = RELATIONS
-    max_actors: int = 3
+    max_actors: int = MAX_ACTORS
     max_count: int = MAX_COUNT
     p_coloured: float = 0.15
     p_sized: float = 0.2
@@ -122,6 +126,7 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         allowed = {
+            "nouns": tuple(NOUNS),
             "styles": STYLES,
             "settings": SETTINGS + PANORAMAS,
             "motions": MOTIONS,
@@ -136,6 +141,9 @@ class Vocabulary:
             unknown = set(getattr(self, name)) - set(known)
             if unknown:
                 raise BadRequest(f"unknown {name}: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+        for name, most in (("max_actors", MAX_ACTORS), ("max_count", MAX_COUNT)):
+            if not 1 <= getattr(self, name) <= most:
+                raise BadRequest(f"{name} must be between 1 and {most}")
         for field in fields(self):
             if field.name.startswith("p_") and not 0 <= getattr(self, field.name) <= 1:
                 raise BadRequest(f"{field.name} must be between 0 and 1")
@@ -178,4 +186,7 @@ PLAIN = replace(
     LAPTOP, p_coloured=0, p_sized=0, p_several=0, p_counted=0, p_two_steps=0, p_light=0, p_weather=0, p_camera=0
 )
 
-VOCABULARIES = {"laptop": LAPTOP, "tiny": PLAIN}
+# All that the world has: what a graphics card is taught.
+FULL = Vocabulary(nouns=tuple(NOUNS), settings=SETTINGS + PANORAMAS)
+
+VOCABULARIES = {"laptop": LAPTOP, "gpu": FULL, "tiny": PLAIN}
