@@ -31,65 +31,77 @@ if TYPE_CHECKING:
     from himmel.media.recipe import Recipe
 
 
+# What may be asked for; each option's place in the course of things is in ``generate``.
+Prompt = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="PROMPT", help="What the clip shows, in quotes; English, German or Japanese."),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="File (.mp4) or folder. Default: a name made of prompt and seed.")
+]
+Seconds = Annotated[
+    float | None,
+    typer.Option(
+        parser=number("seconds"),
+        metavar="N",
+        help=f"Length: {range_of('seconds')}. Default: {VideoRequest.seconds:g}.",
+    ),
+]
+PictureSize = Annotated[
+    Size | None, typer.Option(parser=Size.parse, metavar="WxH", help="Picture size. Default: the model's.")
+]
+Fps = Annotated[
+    int | None,
+    typer.Option(parser=whole("fps"), metavar="N", help=f"Frames a second: {range_of('fps')}. Default: the model's."),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(parser=whole("seed"), metavar="N", help=f"{range_of('seed')}. Default: drawn, and printed."),
+]
+Steps = Annotated[
+    int | None, typer.Option(parser=whole("steps"), metavar="N", help=f"Sampling steps: {range_of('steps')}.")
+]
+Guidance = Annotated[
+    float | None,
+    typer.Option(
+        parser=number("guidance"), metavar="N", help=f"How strictly to follow the prompt: {range_of('guidance')}."
+    ),
+]
+Negative = Annotated[str | None, typer.Option(metavar="TEXT", help="What the clip shall not show.")]
+ModelName = Annotated[
+    str | None, typer.Option(metavar="NAME", help=f"See 'himmel models'. Default: {VideoRequest.model}.")
+]
+DeviceName = Annotated[
+    str | None,
+    typer.Option(parser=one_of("device", DEVICES), metavar="NAME", help=f"{', '.join(DEVICES)}. Default: auto."),
+]
+Variations = Annotated[
+    int,
+    typer.Option(parser=whole("variations", (1, 1000)), metavar="N", help="So many clips, with seeds counting up."),
+]
+FromFile = Annotated[
+    Path | None, typer.Option("--from", metavar="FILE", help="Follow this clip's recipe; other options change it.")
+]
+FirstFrame = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Picture (or clip, of which the first frame) to start from.")
+]
+
+
 def generate(
-    prompt: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="PROMPT", help="What the clip shows, in quotes; English, German or Japanese."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="File (.mp4) or folder. Default: a name made of prompt and seed."),
-    ] = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            parser=number("seconds"),
-            metavar="N",
-            help=f"Length: {range_of('seconds')}. Default: {VideoRequest.seconds:g}.",
-        ),
-    ] = None,
-    size: Annotated[
-        Size | None, typer.Option(parser=Size.parse, metavar="WxH", help="Picture size. Default: the model's.")
-    ] = None,
-    fps: Annotated[
-        int | None,
-        typer.Option(
-            parser=whole("fps"), metavar="N", help=f"Frames a second: {range_of('fps')}. Default: the model's."
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(parser=whole("seed"), metavar="N", help=f"{range_of('seed')}. Default: drawn, and printed."),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(parser=whole("steps"), metavar="N", help=f"Sampling steps: {range_of('steps')}."),
-    ] = None,
-    guidance: Annotated[
-        float | None,
-        typer.Option(
-            parser=number("guidance"), metavar="N", help=f"How strictly to follow the prompt: {range_of('guidance')}."
-        ),
-    ] = None,
-    negative: Annotated[str | None, typer.Option(metavar="TEXT", help="What the clip shall not show.")] = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="NAME", help=f"See 'himmel models'. Default: {VideoRequest.model}.")
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(parser=one_of("device", DEVICES), metavar="NAME", help=f"{', '.join(DEVICES)}. Default: auto."),
-    ] = None,
-    variations: Annotated[
-        int,
-        typer.Option(parser=whole("variations", (1, 1000)), metavar="N", help="So many clips, with seeds counting up."),
-    ] = 1,
-    from_file: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="FILE", help="Follow this clip's recipe; other options change it."),
-    ] = None,
-    image: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Picture (or clip, of which the first frame) to start from.")
-    ] = None,
+    prompt: Prompt = None,
+    output: Output = None,
+    seconds: Seconds = None,
+    size: PictureSize = None,
+    fps: Fps = None,
+    seed: Seed = None,
+    steps: Steps = None,
+    guidance: Guidance = None,
+    negative: Negative = None,
+    model: ModelName = None,
+    device: DeviceName = None,
+    variations: Variations = 1,
+    from_file: FromFile = None,
+    image: FirstFrame = None,
 ) -> None:
     """Make a clip of a sentence."""
     from himmel.media.output_file import check_writable
