@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from himmel.backends.device import choose_device
 from himmel.engine import checkpoint
 from himmel.engine.model import GeneratorConfig, VideoModel
 from himmel.engine.shapes import TEMPORAL, Blocks
 from himmel.engine.tasks import Task, image_to_video, text_to_video
-from himmel.errors import BadRequest, DeviceUnavailable
+from himmel.errors import BadRequest
 from himmel.media.scaling import change_rate, crop_to, resize_frames
 from himmel.media.video_io import read_frames
 from himmel.spec import ModelInfo, Progress, Size, VideoRequest
@@ -33,16 +34,21 @@ def available() -> list[ModelInfo]:
     return [_info(folder) for folder in _folders()]
 
 
+def words_of(name: str) -> WordList:
+    """The words of a model that is there, without its weights. Raises BadCheckpoint."""
+    return WordList.load(_folder(name) / "words.json")
+
+
 class NativeBackend:
     """One of our models, loaded on one device. See ``protocol.Backend``."""
 
     def __init__(self, name: str, device: str = "auto") -> None:
-        folder = next(folder for folder in _folders() if folder.name == name)
-        chosen = _device(device)
+        folder = _folder(name)
+        chosen = choose_device(device)
         self.device = chosen.type
         self.model = VideoModel.load(folder, chosen)
         self.info = _info(folder)
-        self.words = WordList.load(folder / "words.json")
+        self.words = words_of(name)
 
     def generate(self, request: VideoRequest) -> Generator[Progress | np.ndarray, None, None]:
         """See :meth:`himmel.backends.protocol.Backend.generate`."""
@@ -94,6 +100,10 @@ def _folders() -> list[Path]:
     return sorted(path.parent for path in root.glob("*/transformer.safetensors"))
 
 
+def _folder(name: str) -> Path:
+    return next(folder for folder in _folders() if folder.name == name)
+
+
 def _info(folder: Path) -> ModelInfo:
     """What the headers say; no tensor is read."""
     path = folder / "transformer.safetensors"
@@ -116,17 +126,3 @@ def _info(folder: Path) -> ModelInfo:
         scores=dict(training.get("scores", {})),
         max_window_seconds=(config.frames - 1) / config.fps,
     )
-
-
-def _device(name: str) -> torch.device:
-    """The device of this name, or the best one for "auto". Raises DeviceUnavailable."""
-    there = ["cpu"]
-    if torch.backends.mps.is_available():
-        there.insert(0, "mps")
-    if torch.cuda.is_available():
-        there.insert(0, "cuda")
-    if name == "auto":
-        return torch.device(there[0])
-    if name not in there:
-        raise DeviceUnavailable(name, there)
-    return torch.device(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from himmel.backends.protocol import Backend
 from himmel.errors import UnknownModel
 from himmel.spec import ModelInfo
+from himmel.words import WordList
 
 
 def open_backend(model: str, device: str = "auto") -> Backend:
@@ -25,6 +26,21 @@ def open_backend(model: str, device: str = "auto") -> Backend:
             from himmel.backends.native import NativeBackend
 
             return NativeBackend(name, device)
+        case _:
+            raise UnknownModel(model, [*known, "fake"])
+
+
+def words_of(model: str) -> WordList:
+    """The words that a model knows, without loading it. Raises UnknownModel, BadCheckpoint."""
+    match model:
+        case "fake":
+            from himmel.backends.fake import WORDS
+
+            return WORDS
+        case name if name in (known := [info.name for info in installed_models()]):
+            from himmel.backends import native
+
+            return native.words_of(name)
         case _:
             raise UnknownModel(model, [*known, "fake"])
 

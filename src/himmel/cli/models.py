@@ -33,9 +33,9 @@ def words(
     search: Annotated[str, typer.Option(metavar="TEXT", help="Only words with these letters in them.")] = "",
 ) -> None:
     """Print the words that a model has learned."""
-    from himmel.backends.select import open_backend
+    from himmel.backends.select import words_of
 
-    found = open_backend(model, "cpu").words.search(search)
+    found = words_of(model).search(search)
     if not found:
         raise HimmelError(f"{model} knows no word with '{search}' in it; all of them: himmel models words")
     width = max(len(term.names["en"]) for term in found)

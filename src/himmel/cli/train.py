@@ -30,6 +30,14 @@ Minutes = Annotated[
 DeviceName = Annotated[
     str, typer.Option(parser=one_of("device", DEVICES), metavar="NAME", help=f"{', '.join(DEVICES)}.")
 ]
+Cooldown = Annotated[
+    float,
+    typer.Option(
+        parser=number("cooldown", (0, 1)),
+        metavar="N",
+        help="Share of the minutes, at the end, in which the learning rates fall; 0 if more sittings follow.",
+    ),
+]
 RUN = Path("cache/run")
 
 
@@ -39,16 +47,22 @@ def autoencoder(
     preset: PresetName = "laptop",
     run: RunFolder = RUN,
     device: DeviceName = "auto",
+    cooldown: Cooldown = 0.3,
     clips: Annotated[
         int, typer.Option(parser=whole("clips", (1, 4096)), metavar="N", help="Short clips in every step.")
     ] = 8,
+    keep_pictures: Annotated[
+        bool, typer.Option("--keep-pictures", help="Leave the latents of single pictures as they are.")
+    ] = False,
 ) -> None:
     """Train the autoencoder: clips to latents and back. Comes first; it is the ceiling of everything after it."""
     from himmel.training.loop import Recipe
     from himmel.training.sittings import autoencoder_sitting
+    from himmel.training.train_autoencoder import MUON_RATE
 
     project = _project(preset, run, device)
-    autoencoder_sitting(project, Recipe(run / "autoencoder", minutes), clips)
+    recipe = Recipe(run / "autoencoder", minutes, muon_rate=MUON_RATE, cooldown=cooldown)
+    autoencoder_sitting(project, recipe, clips, keep_pictures)
 
 
 @train.command("transformer")
@@ -57,6 +71,7 @@ def transformer(
     preset: PresetName = "laptop",
     run: RunFolder = RUN,
     device: DeviceName = "auto",
+    cooldown: Cooldown = 0.3,
     diet: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,7 +88,7 @@ def transformer(
     sizes = [_diet(text) for text in diet or ()]
     project = _project(preset, run, device)
     diets = tuple(Diet(frames, clips) for frames, clips in sizes) or (Diet(project.preset.frames, 16),)
-    transformer_sitting(project, Recipe(run / "transformer", minutes), diets)
+    transformer_sitting(project, Recipe(run / "transformer", minutes, cooldown=cooldown), diets)
 
 
 @train.command("oracle")

@@ -56,7 +56,7 @@ def teacher_forcing(blocks: Blocks) -> tuple[Tensor, Tensor]:
 def flow_loss(
     model: Transformer, latents: Tensor, noise: Tensor, levels: Tensor, context: Tensor, prompt: Prompt
 ) -> Tensor:
-    """Mean squared error of the velocity of all noisy frames, (B, F): the caller weighs and averages.
+    """Mean squared error of the velocity at every latent of the noisy frames, (B, F, h, w): the caller weighs.
 
     ``latents`` and ``noise`` (B, F, c, h, w), ``levels`` (B, F) of the noisy frames, ``context`` (B, F) of
     the clean copy.
@@ -67,4 +67,4 @@ def flow_loss(
     all_levels = torch.cat([context[:, :clean], levels], 1)
     laid_out = noised(latents[:, order], noise[:, order], all_levels)
     velocity, _ = model(laid_out, all_levels, order.to(latents.device), prompt, visible.to(latents.device))
-    return (velocity[:, clean:] - (noise - latents)).square().mean((2, 3, 4))
+    return (velocity[:, clean:] - (noise - latents)).square().mean(2)

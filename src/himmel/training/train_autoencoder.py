@@ -20,6 +20,7 @@ from himmel.world.vocabulary import Vocabulary
 
 LATENT_NOISE = 0.15  # largest deviation of the noise under which latents are decoded
 VALIDATION_SEED = 10**9
+MUON_RATE = 0.012
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 from himmel.engine.autoencoder import Autoencoder
 from himmel.engine.flow import context_levels, flow_loss, training_levels
 from himmel.engine.model import Generator, GeneratorConfig
-from himmel.engine.shapes import Blocks, ClipShape
+from himmel.engine.shapes import SPATIAL, TEMPORAL, Blocks, ClipShape
 from himmel.engine.text_encoder import PAD, Tokenizer
 from himmel.training.data import Pool
 from himmel.training.loop import Recipe, Run
@@ -28,6 +28,7 @@ from himmel.world.vocabulary import Vocabulary
 
 UNPROMPTED = 0.1  # share of clips whose caption is dropped, for classifier-free guidance
 FIRST_FRAME_WEIGHT = 2.0  # the picture that everything else goes on from
+ACTOR_WEIGHT = 4.0  # how much more a latent counts that actors cover: they are small, and all eyes are on them
 CAPTION_TOKENS = 32  # all captions are brought to this length: compiled code wants one shape
 VALIDATION_SEED = 2 * 10**9
 
@@ -75,9 +76,9 @@ def train_transformer(
 
     def loss_of(step: int) -> Tensor:
         turn = step % len(pools)
-        scenes, latents = pools[turn].batch(training.diets[turn].batch)
+        scenes, made = pools[turn].batch(training.diets[turn].batch)
         captions = ["" if writer.random() < UNPROMPTED else caption(scene, writer) for scene in scenes]
-        return _loss(generator, training.tokenizer, captions, latents.to(device).float())
+        return _loss(generator, training.tokenizer, captions, made.to(device).float())
 
     def measure() -> dict[str, float]:
         with run.evaluated():
@@ -87,23 +88,29 @@ def train_transformer(
     return run
 
 
-def _loss(generator: Generator, tokenizer: Tokenizer, captions: list[str], latents: Tensor) -> Tensor:
+def _loss(generator: Generator, tokenizer: Tokenizer, captions: list[str], made: Tensor) -> Tensor:
+    """The loss of what ``_Encoder`` made."""
+    latents, coverage = made[:, :, :-1], made[:, :, -1]
     batch, frames = latents.shape[:2]
     device, blocks = latents.device, Blocks(frames, generator.config.transformer.block)
     tokens = tokenizer(captions, CAPTION_TOKENS)
     tokens = F.pad(tokens, (0, CAPTION_TOKENS - tokens.shape[1]), value=PAD).to(device)
     levels, context = training_levels(batch, blocks).to(device), context_levels(batch, frames).to(device)
-    errors = _compiled_errors(generator, latents, torch.randn_like(latents), levels, context, tokens)
-    weight = torch.ones(frames, device=device)
-    weight[0] = FIRST_FRAME_WEIGHT
+    # Compiling pays for what is repeated; the exam is not.
+    errors_of = _compiled_errors if torch.is_grad_enabled() else _errors
+    errors = errors_of(generator, latents, torch.randn_like(latents), levels, context, tokens)
+    weight = 1 + ACTOR_WEIGHT * coverage
+    weight[:, 0] *= FIRST_FRAME_WEIGHT
     return (errors * weight).mean() / weight.mean()
 
 
-@torch.compile
-def _compiled_errors(
+def _errors(
     generator: Generator, latents: Tensor, noise: Tensor, levels: Tensor, context: Tensor, tokens: Tensor
 ) -> Tensor:
     return flow_loss(generator.transformer, latents, noise, levels, context, generator.read(tokens))
+
+
+_compiled_errors = torch.compile(_errors, dynamic=False)
 
 
 class _Exam:
@@ -113,17 +120,17 @@ class _Exam:
         longest = max(training.diets, key=lambda diet: diet.frames)
         scenes = [sample_scene(training.vocabulary, VALIDATION_SEED + i, keep_held_out=True) for i in range(clips)]
         self.captions = [caption(scene, random.Random(i)) for i, scene in enumerate(scenes)]
-        self.latents = _Encoder(training, longest, device)(scenes).to(device).float()
+        self.made = _Encoder(training, longest, device)(scenes).to(device).float()
         self.tokenizer = training.tokenizer
 
     def take(self, generator: Generator) -> float:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return _loss(generator, self.tokenizer, self.captions, self.latents).item()
+            return _loss(generator, self.tokenizer, self.captions, self.made).item()
 
 
 class _Encoder:
-    """Scenes to latents, half precision (B, F, c, h, w)."""
+    """Scenes to latents and, as a last channel, how far actors cover them; half precision (B, F, c + 1, h, w)."""
 
     def __init__(self, training: TransformerTraining, diet: Diet, device: torch.device) -> None:
         self.training, self.device = training, device
@@ -132,5 +139,11 @@ class _Encoder:
     @torch.inference_mode()
     def __call__(self, scenes: Sequence[Scene]) -> Tensor:
         chunks = [scenes[i : i + 32] for i in range(0, len(scenes), 32)]
-        render, encode = self.training.renderer.render, self.training.autoencoder.encode
-        return torch.cat([encode(render(chunk, self.frames).to(self.device)).half() for chunk in chunks]).cpu()
+        return torch.cat([self._encode(chunk) for chunk in chunks]).cpu()
+
+    def _encode(self, scenes: Sequence[Scene]) -> Tensor:
+        picture = self.training.renderer.render_with_coverage(scenes, self.frames).to(self.device)
+        latents = self.training.autoencoder.encode(picture[:, :, :3])
+        coverage = F.avg_pool2d(picture[:, :, 3], SPATIAL)
+        later = coverage[:, 1:].unflatten(1, (-1, TEMPORAL)).mean(2)
+        return torch.cat([latents, torch.cat([coverage[:, :1], later], 1)[:, :, None]], 2).half()
