@@ -26,6 +26,7 @@ from himmel.media.video_io import read_frames
 from himmel.spec import ModelInfo, Progress, Size, VideoRequest
 from himmel.words import WordList
 
+WEIGHTS = Path(str(files("himmel"))) / "weights"
 SHOWN_LARGER = 4  # default size in native sizes: small pictures are shown scaled
 
 
@@ -96,8 +97,7 @@ def _to_bytes(pixels: Tensor) -> np.ndarray:
 
 def _folders() -> list[Path]:
     """Folders of the package that hold a whole model."""
-    root = Path(str(files("himmel"))) / "weights"
-    return sorted(path.parent for path in root.glob("*/transformer.safetensors"))
+    return sorted(path.parent for path in WEIGHTS.glob("*/transformer.safetensors"))
 
 
 def _folder(name: str) -> Path:

@@ -1,0 +1,125 @@
+"""Our models as a backend: what was asked for comes out, and the native path keeps its promises."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from himmel.backends import native
+from himmel.backends.native import NativeBackend, available
+from himmel.engine.autoencoder import Autoencoder
+from himmel.engine.model import Generator, GeneratorConfig, save_part
+from himmel.engine.presets import TINY
+from himmel.engine.text_encoder import Tokenizer
+from himmel.errors import BadCheckpoint, BadRequest, DeviceUnavailable, UnreadableMedia
+from himmel.spec import Progress, Size, VideoRequest
+from himmel.words import WordList
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A folder of weights with one model in it, "pebble", which has learned nothing."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("weights") / "pebble"
+    config = GeneratorConfig(TINY.text, TINY.transformer, TINY.height, TINY.width, TINY.fps, TINY.frames, steps=2)
+    generator = Generator(config)
+    for parameter in generator.parameters():
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    told = {"parameters": 5, "vocabulary_size": 3, "trained_on": "nothing", "scores": {"noun": 0.5}}
+    save_part(folder / "transformer.safetensors", "transformer", generator, config, "Apache-2.0", told)
+    autoencoder = Autoencoder(TINY.autoencoder)
+    save_part(folder / "autoencoder.safetensors", "autoencoder", autoencoder, TINY.autoencoder, "Apache-2.0", {})
+    Tokenizer.train(["a cat on the beach"], TINY.text.tokens).save(folder / "tokenizer.json")
+    WordList((), {}, {}).save(folder / "words.json")
+    return folder.parent
+
+
+@pytest.fixture
+def backend(weights, monkeypatch):
+    monkeypatch.setattr(native, "WEIGHTS", weights)
+    return NativeBackend("pebble", "cpu")
+
+
+def request(**wishes):
+    return VideoRequest(**{"prompt": "a cat", "model": "pebble", "seconds": 2, "seed": 3, **wishes})
+
+
+def frames_of(backend, **wishes):
+    return np.concatenate([part for part in backend.generate(request(**wishes)) if isinstance(part, np.ndarray)])
+
+
+def test_it_is_listed_with_what_its_headers_say(backend):
+    [info] = available()
+    assert (info.name, info.native_size, info.native_fps, info.default_steps) == ("pebble", Size(32, 32), 8, 2)
+    assert (info.parameters, info.scores, len(info.weight_hash)) == (5, {"noun": 0.5}, 16)
+
+
+def test_native_frames_by_default_four_times_as_large(backend):
+    assert frames_of(backend).shape == (16, 128, 128, 3)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "shape"),
+    [
+        ({"size": Size(48, 32), "fps": 12}, (24, 32, 48, 3)),
+        ({"seconds": 0.1}, (1, 128, 128, 3)),
+        ({"seconds": 0.7, "fps": 24, "size": Size(32, 32)}, (17, 32, 32, 3)),
+    ],
+)
+def test_size_rate_and_length_are_as_asked(backend, wishes, shape):
+    assert frames_of(backend, **wishes).shape == shape
+
+
+def test_the_same_request_gives_the_same_frames_and_another_seed_others(backend):
+    assert np.array_equal(frames_of(backend), frames_of(backend))
+    assert not np.array_equal(frames_of(backend), frames_of(backend, seed=4))
+
+
+def test_frames_come_before_the_end_and_progress_ends_at_the_total(backend):
+    kinds = list(backend.generate(request(seconds=4)))
+    first = next(i for i, part in enumerate(kinds) if isinstance(part, np.ndarray))
+    assert first < len(kinds) - 3
+    last = kinds[-1]
+    assert isinstance(last, Progress)
+    assert last.done == last.total
+
+
+def test_a_first_frame_is_what_the_autoencoder_makes_of_the_picture(backend, tmp_path):
+    picture = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "picture.png")
+    first = frames_of(backend, first_frame=str(tmp_path / "picture.png"), size=Size(32, 32))[0]
+    pixels = torch.from_numpy(picture).permute(2, 0, 1)[None, None].float() / 255
+    autoencoder = backend.model.autoencoder
+    with torch.inference_mode():
+        expected = autoencoder.decode(autoencoder.encode(pixels)).clamp(0, 1)[0, 0].permute(1, 2, 0)
+    assert np.abs(first - (expected * 255).round().numpy()).max() <= 1
+
+
+def test_a_picture_that_is_none_is_refused_at_once(backend, tmp_path):
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(UnreadableMedia):
+        next(iter(backend.generate(request(first_frame=str(tmp_path / "text.png")))))
+
+
+def test_a_prompt_that_cannot_be_read_whole_is_refused(backend):
+    with pytest.raises(BadRequest, match="too long"):
+        next(iter(backend.generate(request(prompt="cat " * 500))))
+
+
+def test_a_device_that_is_not_there(weights, monkeypatch):
+    monkeypatch.setattr(native, "WEIGHTS", weights)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(DeviceUnavailable, match="available: auto, cpu"):
+        NativeBackend("pebble", "cuda")
+
+
+def test_damaged_weights_are_refused(weights, monkeypatch, tmp_path):
+    copy = tmp_path / "pebble"
+    copy.mkdir()
+    for file in (weights / "pebble").iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    cut = copy / "transformer.safetensors"
+    cut.write_bytes(cut.read_bytes()[:-100])
+    monkeypatch.setattr(native, "WEIGHTS", tmp_path)
+    with pytest.raises(BadCheckpoint, match="damaged"):
+        available()
