@@ -71,12 +71,11 @@ def spread(embeddings: Tensor) -> tuple[float, float]:
 def flicker(clip: Tensor, x: float, y: float, half: float) -> float:
     """Mean absolute change from frame to frame outside a square, in 8-bit levels; of a still scene it is noise.
 
-    ``clip`` (T, 3, H, W) in 0 … 1; the square's centre and half side in half frame heights, the frame's centre
-    being 0, 0.
+    ``clip`` (T, 3, H, W) in 0 … 1; the square's centre and half side in units in which the frame spans -1 … 1.
     """
     height, width = clip.shape[-2:]
     rows = torch.linspace(-1, 1, height)[:, None]
-    columns = torch.linspace(-1, 1, width)[None] * width / height
+    columns = torch.linspace(-1, 1, width)[None]
     outside = ((rows - y).abs() > half) | ((columns - x).abs() > half)
     change = clip.diff(dim=0).abs().mean((0, 1))
     return float(255 * change[outside].mean()) if outside.any() else math.nan

@@ -20,6 +20,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from himmel.engine import checkpoint
+from himmel.training.optical_flow import FLOW, optical_flow
 from himmel.training.questions import AXIS_OF, Question, questions_for
 from himmel.world.scene import Scene
 from himmel.world.vocabulary import Vocabulary
@@ -63,13 +64,18 @@ class Oracle(nn.Module):
         self.config = config
         self.questions: tuple[Question, ...] = questions_for(config.vocabulary)
         self.frame = FrameReader(config.width)
-        self.over_time = TimeReader(self.frame.features + ACTOR + VIEW, 6 * config.width)
+        self.over_time = TimeReader(self.frame.features + FLOW + ACTOR + VIEW, 6 * config.width)
         self.heads = nn.ModuleDict({q.name: nn.Linear(EMBEDDING, len(q.answers)) for q in self.questions})
         self.drop = nn.Dropout(0.25)
 
     def forward(self, clips: Tensor) -> Reading:
         """Read clips (B, T, 3, H, W), 0 … 1, of about the configured length, any size and frame rate."""
-        return self.read(self.features(self.look(clips)))
+        return self.read(self.observe(clips))
+
+    def observe(self, clips: Tensor) -> Tensor:
+        """All that the reader over time is told, (B, frames, C): features of the frames, and the flow between them."""
+        seen = self.look(clips)
+        return torch.cat([self.features(seen), optical_flow(seen[:, :, :3])], -1)
 
     def look(self, clips: Tensor) -> Tensor:
         """Clips as the oracle sees them, (B, frames, 6, side, side): each frame, and how it departs from the mean."""
@@ -80,14 +86,14 @@ class Oracle(nn.Module):
         return depart(rearrange(frames, "(b t) c h w -> b t c h w", b=len(clips)))
 
     def features(self, seen: Tensor) -> Tensor:
-        """Features (B, T, C) of frames as ``look`` gives them; each frame by itself, so any of them will do."""
+        """Features (B, T, C') of frames as ``look`` gives them; each frame by itself, so any of them will do."""
         pictures = rearrange(seen, "b t c h w -> (b t) c h w").contiguous(memory_format=torch.channels_last)
         return rearrange(self.frame(pictures), "(b t) c -> b t c", b=len(seen))
 
-    def read(self, features: Tensor) -> Reading:
-        """The reading from the features of all frames, (B, frames, C)."""
-        track = self.frame.track(features)
-        embedding = self.over_time(torch.cat([features, track], -1))
+    def read(self, observed: Tensor) -> Reading:
+        """The reading from what ``observe`` gives."""
+        track = self.frame.track(observed[..., : self.frame.features])
+        embedding = self.over_time(torch.cat([observed, track], -1))
         hidden = self.drop(F.gelu(embedding))
         logits = {name: head(hidden) for name, head in self.heads.items()}
         return Reading(logits, embedding, track)

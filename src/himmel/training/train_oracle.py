@@ -37,7 +37,7 @@ class OracleRecipe:
     each ``steps_per_round`` steps on all that were seen; as many steps again follow without new ones.
     """
 
-    frame_steps: int = 1500
+    frame_steps: int = 2000
     rounds: int = 150
     steps_per_round: int = 4
     batch: int = 40
@@ -104,22 +104,22 @@ def learn_frames(oracle: Oracle, source: Source, recipe: OracleRecipe) -> Iterat
 def learn_time(oracle: Oracle, source: Source, recipe: OracleRecipe) -> Iterator[dict[str, float]]:
     """Teach the reading of whole clips from the features of their frames; yields the losses of every step.
 
-    Every new clip is looked at once, and its features are then read many times.
+    Every new clip is looked at once; what was observed in it is then read many times.
     """
     oracle.frame.eval().requires_grad_(False)
     parameters = [*oracle.over_time.parameters(), *oracle.heads.parameters()]
     stepper = Stepper(parameters, recipe.rate, 2 * recipe.rounds * recipe.steps_per_round)
     examples: list[Example] = []
-    features: list[Tensor] = []
+    observed: list[Tensor] = []
     for number in range(2 * recipe.rounds):
         if number < recipe.rounds:
             fresh = source.draw(4 * recipe.fresh)
             with torch.no_grad():
                 clips = spoilt(torch.stack([example.clip for example in fresh]).float() / 255)
-                features.extend(oracle.features(oracle.look(clips)))
+                observed.extend(oracle.observe(clips))
             examples.extend(replace(example, clip=example.clip[:0]) for example in fresh)
         for rows in torch.randint(len(examples), (recipe.steps_per_round, 3 * recipe.batch)).tolist():
-            reading = oracle.read(torch.stack([features[row] for row in rows]))
+            reading = oracle.read(torch.stack([observed[row] for row in rows]))
             yield stepper.step(answer_losses(oracle, reading.logits, [examples[row] for row in rows]))
 
 
@@ -168,8 +168,8 @@ def practice(vocabulary: Vocabulary) -> Vocabulary:
         v,
         p_coloured=0.25 if v.colours else 0.0,
         p_sized=0.3,
-        p_several=0.2 if v.max_actors > 1 else 0.0,
-        p_counted=0.15 if v.max_count > 1 else 0.0,
+        p_several=0.25 if v.max_actors > 1 else 0.0,
+        p_counted=0.2 if v.max_count > 1 else 0.0,
         p_two_steps=0.2 if len(v.motions) > 2 else 0.0,
         p_light=0.4,
         p_weather=0.3,
