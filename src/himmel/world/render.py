@@ -36,7 +36,7 @@ INKS = {  # what a colour word does to a cut-out: its hue, keeping its light and
     "blue": (0.18, 0.42, 0.95),
     "purple": (0.58, 0.25, 0.85),
     "pink": (0.98, 0.50, 0.72),
-    "white": (1.00, 1.00, 1.00),
+    "white": (1.25, 1.25, 1.25),  # beyond white, for shading makes every ink darker
     "black": (0.15, 0.15, 0.17),
 }
 
@@ -113,7 +113,8 @@ class Renderer:
                 width=poses.width * zoom,
                 height=poses.height * zoom,
                 angle=poses.angle,
-            )
+            ),
+            self.width / self.height,
         ).to(self.device)
         levels = [self._level(c.height * float(camera.zoom[c.clip].mean())) for c in cast]
         for layer in sorted({c.layer for c in cast}):
@@ -182,14 +183,17 @@ def _inked(pictures: Tensor, colours: list[str | None]) -> Tensor:
     return pictures
 
 
-def _inverse_affine(poses: Poses) -> Tensor:
-    """Matrices from frame coordinates to a cut-out's own, (C, T, 2, 3), both spanning -1 … 1."""
+def _inverse_affine(poses: Poses, aspect: float) -> Tensor:
+    """Matrices from frame coordinates to a cut-out's own, (C, T, 2, 3), both spanning -1 … 1.
+
+    ``aspect`` is the frame's width over its height: poses are in half frame heights both ways.
+    """
     cos, sin = poses.angle.cos(), poses.angle.sin()
     # A card seen edge-on would need an infinite stretch: a thin one will do.
     width = torch.where(poses.width.abs() < 0.02, 0.02 * torch.where(poses.width < 0, -1.0, 1.0), poses.width)
     rows = [
-        [cos / width, sin / width, -(cos * poses.x + sin * poses.y) / width],
-        [-sin / poses.height, cos / poses.height, (sin * poses.x - cos * poses.y) / poses.height],
+        [aspect * cos / width, sin / width, -(cos * poses.x + sin * poses.y) / width],
+        [-aspect * sin / poses.height, cos / poses.height, (sin * poses.x - cos * poses.y) / poses.height],
     ]
     return torch.stack([torch.stack(row, -1) for row in rows], -2)
 

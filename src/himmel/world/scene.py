@@ -10,9 +10,11 @@ import hashlib
 import random
 from dataclasses import dataclass
 
+from himmel.errors import BadRequest
 from himmel.world.vocabulary import Vocabulary
 
 HELD_OUT_SHARE = 0.1
+MOST_DRAWS = 10_000  # then a vocabulary has no such scene
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,16 @@ def pair_held_out(noun: str, term: str) -> bool:
 def sample_scene(vocabulary: Vocabulary, seed: int, *, keep_held_out: bool = False) -> Scene:
     """Draw a scene; the same vocabulary and seed give the same scene.
 
-    Draws again until the scene is not held out, or, with ``keep_held_out``, until it is.
+    Draws again until the scene is not held out, or, with ``keep_held_out``, until it is. Raises BadRequest for a
+    vocabulary so small that there is none.
     """
     rng = random.Random(seed)
-    while True:
+    for _ in range(MOST_DRAWS):
         scene = _draw(vocabulary, rng)
         if held_out(scene) == keep_held_out:
             return scene
+    kept = "held out" if keep_held_out else "left for training"
+    raise BadRequest(f"no scene of this vocabulary is {kept}; give it more nouns, motions or settings")
 
 
 def _draw(vocabulary: Vocabulary, rng: random.Random) -> Scene:

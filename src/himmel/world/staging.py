@@ -20,12 +20,18 @@ from himmel.world.sets import ground_line
 CAMERA_SECONDS = 4.0
 HEIGHT_OF = {"small": 0.66, "normal": 1.0, "big": 1.3}  # of a lone actor, in half frame heights
 CROWD = {1: 1.0, 2: 0.78, 3: 0.62, 4: 0.5}  # the more there are, the smaller
-VEHICLES_OF_THE_AIR = -0.1  # resting height where a setting has no ground
+FLOATING = -0.1  # resting height where a setting has no ground
+FLOATING_LOW = 0.35  # and of what needs room above
+HIGHEST = -0.45  # what stands above something stays in the frame when the camera zooms in
+UPRIGHT = frozenset({"rise", "fall", "jump", "bounce"})
 
 
 @dataclass(frozen=True)
 class CutOut:
-    """One cut-out of one clip: what it is, where it rests, and its pace. Later ones cover earlier ones."""
+    """One cut-out of one clip: what it is, where it rests, and its pace. Higher layers cover lower ones.
+
+    ``faces_left`` before and after its turn; ``turn`` is the second at which an event of two steps changes over.
+    """
 
     clip: int
     noun: str
@@ -35,7 +41,7 @@ class CutOut:
     x: float
     y: float
     height: float
-    faces_left: bool
+    faces_left: tuple[bool, bool]
     layer: int
     course: float
     period: float
@@ -80,11 +86,13 @@ def poses(cast: list[CutOut], time: Tensor) -> Poses:
         return torch.tensor([[float(getattr(c, name))] for c in cast])
 
     pace = Pace(*(column(name) for name in ("course", "period", "reach", "easing", "sign")))
-    moved = offsets([c.steps for c in cast], time, pace, column("turn"))
+    turn = column("turn")
+    moved = offsets([c.steps for c in cast], time, pace, turn)
     half = column("height") / 2
-    mirror = 1 - 2 * column("faces_left")
+    before, after = torch.tensor([c.faces_left for c in cast]).float().split(1, dim=1)
+    mirror = 1 - 2 * torch.where(time < turn, before, after)
     # Growing and squashing keep the feet where they are.
-    feet = half * (1 - moved.scale)
+    feet = half * (1 - moved.scale * moved.stretch_y)
     return Poses(
         x=column("x") + moved.x,
         y=column("y") + moved.y + feet,
@@ -122,13 +130,10 @@ def _camera(kind: str, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _stage(clip: int, scene: Scene) -> list[CutOut]:
-    rng = random.Random(scene.seed)
-    places = _places(scene, rng)
     return [
-        _cut_out(clip, scene, actor, place, layer, rng)
-        for layer, (actor, place) in enumerate(
-            (actor, place) for actor, row in zip(scene.actors, places, strict=True) for place in row
-        )
+        _cut_out(clip, scene, actor, place)
+        for actor, row in zip(scene.actors, _places(scene), strict=True)
+        for place in row
     ]
 
 
@@ -137,39 +142,46 @@ class _Place:
     x: float
     lift: float  # above the resting height
     size: float  # factor on the lone actor's height
+    layer: int
 
 
-def _places(scene: Scene, rng: random.Random) -> list[list[_Place]]:
+# Where the first and the second actor of a relation stand. What is in front, or above, is drawn last.
+_PAIRS = {
+    "left_of": (_Place(-0.48, 0, 0.72, 0), _Place(0.48, 0, 0.72, 1)),
+    "right_of": (_Place(0.48, 0, 0.72, 0), _Place(-0.48, 0, 0.72, 1)),
+    "above": (_Place(0.0, 0.85, 0.62, 1), _Place(0.0, 0, 0.7, 0)),
+    "below": (_Place(0.0, 0, 0.7, 0), _Place(0.0, 0.85, 0.62, 1)),
+    "in_front_of": (_Place(-0.2, -0.08, 0.8, 1), _Place(0.22, 0.2, 0.8, 0)),
+    "behind": (_Place(0.22, 0.2, 0.8, 0), _Place(-0.2, -0.08, 0.8, 1)),
+}
+# The third is behind them all, where they leave room.
+_THIRD = {"left_of": (0.0, 0.65), "right_of": (0.0, 0.65), "above": (0.6, 0.0), "below": (0.6, 0.0)}
+_THIRD_OF_DEEP = (-0.55, 0.55)
+
+
+def _places(scene: Scene) -> list[list[_Place]]:
     """A row of places per actor."""
     if len(scene.actors) == 1:
-        return [_row(scene.actors[0], rng)]
-    first, second = {
-        "left_of": (_Place(-0.48, 0, 0.72), _Place(0.48, 0, 0.72)),
-        "right_of": (_Place(0.48, 0, 0.72), _Place(-0.48, 0, 0.72)),
-        "above": (_Place(0.0, 0.95, 0.62), _Place(0.0, 0, 0.7)),
-        "below": (_Place(0.0, 0, 0.7), _Place(0.0, 0.95, 0.62)),
-        "in_front_of": (_Place(-0.2, -0.08, 0.8), _Place(0.22, 0.2, 0.8)),
-        "behind": (_Place(0.22, 0.2, 0.8), _Place(-0.2, -0.08, 0.8)),
-    }[scene.relation or "left_of"]
-    third = _Place(0.0, 0.75 if scene.relation in ("left_of", "right_of") else 0.1, 0.5)
-    return [[place] for place in (first, second, third)[: len(scene.actors)]]
+        return [_row(scene.actors[0], random.Random(scene.seed))]
+    relation = scene.relation or "left_of"
+    third = _Place(*_THIRD.get(relation, _THIRD_OF_DEEP), 0.48, -1)
+    return [[place] for place in (*_PAIRS[relation], third)[: len(scene.actors)]]
 
 
 def _row(actor: Actor, rng: random.Random) -> list[_Place]:
     size = CROWD[actor.count]
     if actor.count == 1:
         free = 0.0 if {"go_right", "go_left", "zigzag"} & set(actor.motions) else 0.3
-        return [_Place(rng.uniform(-free, free), 0, size)]
+        return [_Place(rng.uniform(-free, free), 0, size, 0)]
     step = 1.5 / actor.count
-    return [_Place(step * (i - (actor.count - 1) / 2), 0, size) for i in range(actor.count)]
+    return [_Place(step * (i - (actor.count - 1) / 2), 0, size, i) for i in range(actor.count)]
 
 
-def _cut_out(clip: int, scene: Scene, actor: Actor, place: _Place, layer: int, rng: random.Random) -> CutOut:
+def _cut_out(clip: int, scene: Scene, actor: Actor, place: _Place) -> CutOut:
     height = HEIGHT_OF[actor.size] * place.size
     pace = random.Random(scene.seed + scene.actors.index(actor))  # a row moves as one
-    room = max(0.25, 1 - 0.35 * (len(scene.actors) - 1)) * (1.0 if actor.count == 1 else 0.35)
     two = len(actor.motions) > 1
-    sideways = next((m for m in actor.motions if m in ("go_left", "go_right")), "go_right")
+    sides = [motion == "go_left" for motion in actor.motions if motion in ("go_left", "go_right", "zigzag")] or [False]
     return CutOut(
         clip=clip,
         noun=actor.noun,
@@ -177,28 +189,33 @@ def _cut_out(clip: int, scene: Scene, actor: Actor, place: _Place, layer: int, r
         colour=actor.colour,
         steps=actor.motions,
         x=place.x,
-        y=_resting_height(scene, actor, height) - place.lift,
+        y=max(HIGHEST, _resting_height(scene, actor, height) - place.lift),
         height=height,
-        faces_left=sideways == "go_left",
-        # What stands behind is drawn first.
-        layer=-layer if scene.relation == "in_front_of" else layer,
+        faces_left=(sides[0], sides[-1]),
+        layer=place.layer,
         course=pace.uniform(1.6, 1.9) if two else pace.uniform(2.8, 3.8),
         period=pace.uniform(0.85, 1.15),
-        reach=pace.uniform(0.9, 1.1) * (room if _sweeps_sideways(actor) else min(1.0, 0.6 + 0.4 * room)),
+        reach=pace.uniform(0.9, 1.1) * _room(scene, actor),
         easing=pace.random(),
         sign=pace.choice((-1.0, 1.0)),
         turn=pace.uniform(1.8, 2.0),
     )
 
 
-def _sweeps_sideways(actor: Actor) -> bool:
-    return bool({"go_left", "go_right", "zigzag", "circle"} & set(actor.motions))
+def _room(scene: Scene, actor: Actor) -> float:
+    """How much of a lone actor's way there is, 0 … 1: less beside others, least where one stands above another."""
+    room = max(0.25, 1 - 0.35 * (len(scene.actors) - 1)) * (1.0 if actor.count == 1 else 0.35)
+    if scene.relation in ("above", "below") and {*UPRIGHT, "circle", "zigzag"} & set(actor.motions):
+        return 0.35
+    sideways = {"go_left", "go_right", "zigzag", "circle"} & set(actor.motions)
+    return room if sideways else min(1.0, 0.6 + 0.4 * room)
 
 
 def _resting_height(scene: Scene, actor: Actor, height: float) -> float:
     """Where the actor's centre rests: feet on the ground, or, where there is none, about the middle."""
     ground = ground_line(scene.setting)
-    vertical = {"rise", "fall", "jump", "bounce"} & set(actor.motions)
-    if ground is None:
-        return 0.35 if vertical else VEHICLES_OF_THE_AIR + 0.3 * ("circle" in actor.motions)
-    return min(2 * ground - 1 - height / 2, 0.95 - height / 2)
+    if ground is not None:
+        return min(2 * ground - 1 - height / 2, 0.95 - height / 2)
+    if len(scene.actors) > 2 or scene.relation not in (None, "left_of", "right_of"):
+        return FLOATING_LOW  # all alike, so that lifts alone settle who is above
+    return FLOATING_LOW if UPRIGHT & set(actor.motions) else FLOATING + 0.3 * ("circle" in actor.motions)

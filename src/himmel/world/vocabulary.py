@@ -99,8 +99,9 @@ LAPTOP_NOUNS = (
 class Vocabulary:
     """What one model is taught, and therefore claims: a subset of every list, and how often extras occur.
 
-    Probabilities are per clip, 0 to 1, before the hold-out rule takes its share: the more a scene holds, the
-    more often it is held out. ``settings`` may name panoramas too. Raises BadRequest for what is not in the lists.
+    Probabilities, 0 to 1, are per clip where nothing else is said, and before the hold-out rule takes its share:
+    the more a scene holds, the more often it is held out. ``settings`` may name panoramas too. Raises BadRequest
+    for what is not in the lists.
     """
 
     nouns: tuple[str, ...]
@@ -115,11 +116,11 @@ class Vocabulary:
     relations: tuple[str, ...] = RELATIONS
     max_actors: int = MAX_ACTORS
     max_count: int = MAX_COUNT
-    p_coloured: float = 0.15
-    p_sized: float = 0.2
+    p_coloured: float = 0.15  # per actor
+    p_sized: float = 0.2  # per actor
     p_several: float = 0.25  # two or three different actors
-    p_counted: float = 0.1  # two to four of one kind
-    p_two_steps: float = 0.1  # "jumps, then spins"
+    p_counted: float = 0.1  # of the clips with one kind and one step: two to four of it
+    p_two_steps: float = 0.1  # of the clips with one kind: "jumps, then spins"
     p_light: float = 0.3
     p_weather: float = 0.2
     p_camera: float = 0.35
