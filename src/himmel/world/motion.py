@@ -11,10 +11,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+# Usual seconds of one period; all others go their course once and then rest.
+PERIOD_OF = {
+    "jump": 1.2,
+    "spin": 2.6,
+    "rock": 1.6,
+    "circle": 2.8,
+    "zigzag": 1.3,
+    "flip": 2.4,
+    "bounce": 0.9,
+    "shake": 0.33,
+    "pulse": 1.1,
+}
+# What a one-way motion changes, and in which direction.
+COURSE_OF = {
+    "go_right": ("x", 1),
+    "go_left": ("x", -1),
+    "zigzag": ("x", 1),
+    "rise": ("y", -1),
+    "fall": ("y", 1),
+    "grow": ("scale", 1),
+    "shrink": ("scale", -1),
+}
+LIFTING = ("jump", "bounce", "circle", "zigzag")  # those that go up and come back
 
 
 @dataclass(frozen=True)
@@ -75,9 +99,9 @@ class Pace:
         u = (time / self.course).clamp(0, 1)
         return torch.lerp(u, u * u * (3 - 2 * u), self.easing)
 
-    def cycles(self, time: Tensor, seconds: float) -> Tensor:
-        """Number of periods gone, for a motion whose usual period is so many seconds."""
-        return time / (seconds * self.period)
+    def cycles(self, time: Tensor, motion: str) -> Tensor:
+        """Number of periods of a motion gone."""
+        return time / (PERIOD_OF[motion] * self.period)
 
 
 def _with(time: Tensor, **changes: Tensor) -> Offset:
@@ -97,12 +121,12 @@ def go_left(time: Tensor, pace: Pace) -> Offset:
 
 
 def jump(time: Tensor, pace: Pace) -> Offset:
-    u = pace.cycles(time, 1.2).remainder(1)
+    u = pace.cycles(time, "jump").remainder(1)
     return _with(time, y=-0.55 * pace.reach * 4 * u * (1 - u))
 
 
 def spin(time: Tensor, pace: Pace) -> Offset:
-    return _with(time, angle=2 * math.pi * pace.sign * pace.cycles(time, 2.6))
+    return _with(time, angle=2 * math.pi * pace.sign * pace.cycles(time, "spin"))
 
 
 def grow(time: Tensor, pace: Pace) -> Offset:
@@ -124,40 +148,40 @@ def fall(time: Tensor, pace: Pace) -> Offset:
 
 
 def rock(time: Tensor, pace: Pace) -> Offset:
-    swing = torch.sin(2 * math.pi * pace.cycles(time, 1.6))
+    swing = torch.sin(2 * math.pi * pace.cycles(time, "rock"))
     return _with(time, angle=0.42 * pace.sign * swing, x=0.1 * pace.sign * swing)
 
 
 def circle(time: Tensor, pace: Pace) -> Offset:
-    turn = 2 * math.pi * pace.sign * pace.cycles(time, 2.8)
+    turn = 2 * math.pi * pace.sign * pace.cycles(time, "circle")
     radius = 0.34 * pace.reach
     return _with(time, x=radius * torch.sin(turn), y=radius * (torch.cos(turn) - 1))
 
 
 def zigzag(time: Tensor, pace: Pace) -> Offset:
-    u = pace.cycles(time, 1.3).remainder(1)
+    u = pace.cycles(time, "zigzag").remainder(1)
     tooth = 1 - (2 * u - 1).abs()
     return _with(time, x=1.1 * pace.reach * (pace.progress(time) - 0.5), y=-0.4 * pace.reach * tooth)
 
 
 def flip(time: Tensor, pace: Pace) -> Offset:
-    return _with(time, stretch_x=torch.cos(2 * math.pi * pace.cycles(time, 2.4)))
+    return _with(time, stretch_x=torch.cos(2 * math.pi * pace.cycles(time, "flip")))
 
 
 def bounce(time: Tensor, pace: Pace) -> Offset:
     # Squash at the ground, a fifth of the time, then fly: the classic rule of drawn animation.
-    u = pace.cycles(time, 0.9).remainder(1)
+    u = pace.cycles(time, "bounce").remainder(1)
     squash = 0.25 * torch.sin(math.pi * (u / 0.2).clamp(max=1))
     flight = ((u - 0.2) / 0.8).clamp(min=0)
     return _with(time, y=-1.6 * pace.reach * flight * (1 - flight), stretch_x=1 + squash, stretch_y=1 - squash)
 
 
 def shake(time: Tensor, pace: Pace) -> Offset:
-    return _with(time, x=0.07 * torch.sin(2 * math.pi * pace.cycles(time, 0.33)))
+    return _with(time, x=0.07 * torch.sin(2 * math.pi * pace.cycles(time, "shake")))
 
 
 def pulse(time: Tensor, pace: Pace) -> Offset:
-    return _with(time, scale=1 + 0.22 * torch.sin(2 * math.pi * pace.cycles(time, 1.1)))
+    return _with(time, scale=1 + 0.22 * torch.sin(2 * math.pi * pace.cycles(time, "pulse")))
 
 
 Motion = Callable[[Tensor, Pace], Offset]
@@ -190,22 +214,39 @@ def offsets(steps: list[tuple[str, ...]], time: Tensor, pace: Pace, turn: Tensor
     ``steps`` holds one or two motion keys per actor; ``time`` (frames,) seconds; ``turn`` (actors, 1) the
     second at which a two-step actor changes over. Returns fields of shape (actors, frames).
     """
-    actors = len(steps)
-    total = Offset.rest(time.repeat(actors, 1))
-    for place in (0, 1):
-        clock = _clock(time, turn, steps, place)
-        for key in sorted({step[place] for step in steps if len(step) > place}):
-            rows = torch.tensor([i for i, step in enumerate(steps) if len(step) > place and step[place] == key])
-            part = MOTION_OF[key](clock[rows], Pace(**{k: v[rows] for k, v in vars(pace).items()}))
-            before = Offset(**{k: v[rows] for k, v in vars(total).items()})
-            for name, value in vars(before.then(part)).items():
-                getattr(total, name)[rows] = value
+    total = Offset.rest(time.repeat(len(steps), 1))
+    for step in sorted(set(steps)):
+        rows = torch.tensor([i for i, other in enumerate(steps) if other == step])
+        own = Pace(**{k: v[rows] for k, v in vars(pace).items()})
+        if len(step) == 1:
+            part = MOTION_OF[step[0]](time.expand(len(rows), -1), own)
+        else:
+            part = _event((step[0], step[1]), time, own, turn[rows])
+        for name, value in vars(part).items():
+            getattr(total, name)[rows] = value
     return total
 
 
-def _clock(time: Tensor, turn: Tensor, steps: list[tuple[str, ...]], place: int) -> Tensor:
-    """Each actor's own time within its first or second step, shape (actors, frames)."""
-    two = torch.tensor([[len(step) > 1] for step in steps])
-    if place == 1:
-        return (time - turn).clamp(min=0)
-    return torch.where(two, torch.minimum(time.expand(len(steps), -1), turn), time)
+def _event(step: tuple[str, str], time: Tensor, pace: Pace, turn: Tensor) -> Offset:
+    """Two motions one after the other; each ends where it rests, so that nobody spins hanging in the air."""
+    (axis, way), (other_axis, other_way) = (COURSE_OF.get(key, ("", 0)) for key in step)
+    again = axis == other_axis != ""
+    stacked = (step[0] == "rise" and step[1] in LIFTING) or (step[0] in LIFTING and step[1] == "fall")
+    if stacked or (again and way == other_way):  # up and then on, right and then on: half the way each
+        pace = replace(pace, reach=pace.reach / 2)
+    clocks = torch.minimum(time, turn), (time - turn).clamp(min=0)
+    first, second = (
+        MOTION_OF[key](clock, _in_whole_periods(pace, key, turn)) for key, clock in zip(step, clocks, strict=True)
+    )
+    if again and way != other_way:  # there and back: the second begins where the first has led
+        begun = MOTION_OF[step[1]](torch.zeros_like(turn), pace)
+        second = replace(second, x=second.x - begun.x, y=second.y - begun.y, scale=second.scale / begun.scale)
+    return first.then(second)
+
+
+def _in_whole_periods(pace: Pace, key: str, turn: Tensor) -> Pace:
+    """The pace at which a periodic motion goes through whole periods in ``turn`` seconds."""
+    if key not in PERIOD_OF:
+        return pace
+    periods = (turn / PERIOD_OF[key]).round().clamp(min=1)
+    return replace(pace, period=turn / (PERIOD_OF[key] * periods))
