@@ -9,14 +9,16 @@ import hashlib
 import json
 import math
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from himmel.backends.protocol import Backend
@@ -91,11 +93,15 @@ def evaluate(
 
 @dataclass(frozen=True)
 class Clip:
-    """Pixels (1, T, 3, H, W) in 0 … 1, how long they took to make, and their PSNR in dB where there is one."""
+    """Pixels (1, T, 3, H, W) in 0 … 1, how long they took to make, and what they are like in dB, where they should be:
+
+    ``psnr`` of a reconstruction, ``picture_psnr`` of the first frame against the picture that it was made from.
+    """
 
     pixels: Tensor
     seconds: float
     psnr: float | None = None
+    picture_psnr: float | None = None
 
 
 class _Studio:
@@ -118,16 +124,27 @@ class _Studio:
             seed=seed,
         )
 
-    def frames_of(self, prompt: str, seed: int) -> np.ndarray:
+    def frames_of(self, prompt: str, seed: int, first_frame: str | None = None) -> np.ndarray:
         """The backend's clip, uint8 (T, H, W, 3)."""
-        answer = self.backend.generate(self.request(prompt, seed))
+        answer = self.backend.generate(replace(self.request(prompt, seed), first_frame=first_frame))
         return np.concatenate([part for part in answer if isinstance(part, np.ndarray)])
 
     def generated(self, task: Task) -> Clip:
+        if task.picture is not None:
+            return self._generated_from(task, self.renderer.render([task.picture], 1)[0, 0])
         started = time.monotonic()
         frames = self.frames_of(task.prompt, task.seed)
-        seconds = time.monotonic() - started
-        return Clip(torch.from_numpy(frames).permute(0, 3, 1, 2)[None].float() / 255, seconds)
+        return Clip(_to_pixels(frames), time.monotonic() - started)
+
+    def _generated_from(self, task: Task, picture: Tensor) -> Clip:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "picture.png"
+            Image.fromarray((picture * 255).round().byte().permute(1, 2, 0).numpy()).save(path)
+            started = time.monotonic()
+            frames = self.frames_of(task.prompt, task.seed, str(path))
+            seconds = time.monotonic() - started
+        pixels = _to_pixels(frames)
+        return Clip(pixels, seconds, picture_psnr=float(psnr(pixels[:, 0], picture[None])))
 
     def real(self, task: Task) -> Clip:
         started = time.monotonic()
@@ -144,6 +161,11 @@ class _Studio:
         back = self.autoencoder.decode(self.autoencoder.encode(pixels)).clamp(0, 1)
         seconds = time.monotonic() - started
         return Clip(back[:, : self.frames], seconds, float(psnr(back, pixels)))
+
+
+def _to_pixels(frames: np.ndarray) -> Tensor:
+    """uint8 (T, H, W, 3) to (1, T, 3, H, W) in 0 … 1."""
+    return torch.from_numpy(frames).permute(0, 3, 1, 2)[None].float() / 255
 
 
 class Journal:
@@ -193,6 +215,7 @@ def _read(oracle: Oracle, source: str, task: Task, clip: Clip) -> Record:
         seam=seam(clip.pixels[0], TEMPORAL),
         flicker=still,
         psnr=clip.psnr,
+        picture_psnr=clip.picture_psnr,
         seconds=clip.seconds,
     )
 

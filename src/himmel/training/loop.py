@@ -32,11 +32,11 @@ class Recipe:
 
     folder: Path
     minutes: float
-    muon_rate: float = 0.02
-    adam_rate: float = 2e-3
+    muon_rate: float = 0.005
+    adam_rate: float = 1e-3
     cooldown: float = 0.3
     warmup_steps: int = 60
-    average: float = 0.998
+    average: float = 0.996
 
     def rate(self, share: float, step: int) -> float:
         """Factor on the learning rates after a ``share`` 0 … 1 of the minutes."""

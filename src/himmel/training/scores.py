@@ -26,7 +26,8 @@ BY_LANGUAGE = ("noun", "setting", "motion")
 class Record:
     """What was read off one clip. ``source`` is one of the three above; ``key`` is its task's.
 
-    ``flicker`` in 8-bit levels (of still scenes only), ``seam`` a ratio, ``psnr`` in dB (of reconstructions).
+    ``flicker`` in 8-bit levels (of still scenes only), ``seam`` a ratio, ``psnr`` in dB (of reconstructions),
+    ``picture_psnr`` in dB (of first frames made from a picture, against that picture as it was given).
     """
 
     source: str
@@ -36,6 +37,7 @@ class Record:
     seam: float
     flicker: float | None = None
     psnr: float | None = None
+    picture_psnr: float | None = None
     seconds: float = 0.0
 
 
@@ -145,6 +147,7 @@ def clip_figures(plan: Plan, tasks: Sequence[Task], records: Records) -> dict[st
             "flicker": _mean([record.flicker for record in mine.values()]),
             "seam": _mean(moving),
             "psnr": _mean([record.psnr for record in mine.values()]),
+            "picture_psnr": _mean([record.picture_psnr for record in mine.values()]),
             "seconds_per_clip": _mean([record.seconds for record in mine.values()]),
             **_diversity(plan, [record for key, record in mine.items() if key.startswith("varied")]),
         }

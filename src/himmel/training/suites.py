@@ -56,6 +56,7 @@ class Task:
     prompt: str
     language: str
     seed: int
+    picture: Scene | None = None  # whose first frame the clip shall start from
 
 
 # Suites that are scored by questions, and the questions that count in each.
@@ -64,6 +65,7 @@ SCORED = {
     "count": ("count",),
     "relation": ("relation", "former", "latter"),
     "two steps": ("order", "first", "then"),
+    "from a picture": ("noun", "setting", "motion"),
 }
 
 
@@ -84,11 +86,21 @@ def tasks(vocabulary: Vocabulary, plan: Plan) -> list[Task]:
         found += _suite("two steps", replace(plain, p_two_steps=1), plan.extra_clips, plan.seed)
     if "stand" in vocabulary.motions:
         found += _suite("still", replace(calm, motions=("stand",)), plan.still_clips, plan.seed)
+    if len(vocabulary.motions) > 2:
+        moving = replace(calm, motions=tuple(motion for motion in vocabulary.motions if motion != "stand"))
+        found += [_from_a_picture(task) for task in _suite("from a picture", moving, plan.extra_clips, plan.seed)]
     for first in _suite("varied", calm, plan.varied_prompts, plan.seed):
         for number in range(plan.seeds_per_prompt):
             scene = replace(first.scene, seed=first.scene.seed + number)
             found.append(replace(first, key=f"{first.key}.{number}", scene=scene, seed=first.seed + number))
     return found
+
+
+def _from_a_picture(task: Task) -> Task:
+    """The same actor in the same place, taken from a clip in which it stands still: the verb is the prompt's alone."""
+    (actor,) = task.scene.actors
+    still = replace(task.scene, actors=(replace(actor, motions=("stand",)),))
+    return replace(task, picture=still)
 
 
 def _suite(name: str, vocabulary: Vocabulary, count: int, seed: int) -> list[Task]:

@@ -28,7 +28,7 @@ from himmel.world.vocabulary import Vocabulary
 
 UNPROMPTED = 0.1  # share of clips whose caption is dropped, for classifier-free guidance
 FIRST_FRAME_WEIGHT = 2.0  # the picture that everything else goes on from
-ACTOR_WEIGHT = 4.0  # how much more a latent counts that actors cover: they are small, and all eyes are on them
+ACTOR_WEIGHT = 3.0  # how much more a latent counts that actors cover: they are small, and all eyes are on them
 CAPTION_TOKENS = 32  # all captions are brought to this length: compiled code wants one shape
 VALIDATION_SEED = 2 * 10**9
 

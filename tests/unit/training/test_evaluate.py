@@ -81,9 +81,22 @@ def test_the_examination_is_held_out_repeatable_and_complete(vocabulary: Vocabul
     assert all(held_out(task.scene) for task in examined)
     assert len({task.key for task in examined}) == len(examined)
     sizes = {suite: sum(task.suite == suite for task in examined) for suite in {task.suite for task in examined}}
-    assert sizes == {"single": 6, "count": 2, "relation": 2, "two steps": 2, "still": 2, "varied": 4}
+    assert sizes == {
+        "single": 6,
+        "count": 2,
+        "relation": 2,
+        "two steps": 2,
+        "from a picture": 2,
+        "still": 2,
+        "varied": 4,
+    }
     assert all(set(truth(t.scene)) & set(SCORED[t.suite]) for t in examined if t.suite in SCORED)
     assert all(t.scene.actors[0].count > 1 for t in examined if t.suite == "count")
+    given = [task for task in examined if task.picture]
+    assert {task.suite for task in given} == {"from a picture"}
+    for task in given:
+        assert task.picture.actors[0].motions == ("stand",) != task.scene.actors[0].motions
+        assert task.picture.actors[0].noun == task.scene.actors[0].noun
     varied = [task for task in examined if task.suite == "varied"]
     assert varied[0].prompt == varied[1].prompt
     assert varied[0].seed != varied[1].seed
@@ -103,6 +116,8 @@ def test_whoever_renders_the_scene_reaches_the_ceiling(
     assert figures["generated"]["diversity"] == pytest.approx(figures["real"]["diversity"], rel=0.05)
     assert figures["real"]["flicker"] < 0.01
     assert figures["generated"]["psnr"] is None
+    assert figures["generated"]["picture_psnr"] > 5
+    assert figures["real"]["picture_psnr"] is None
     assert 10 < figures["reconstructed"]["psnr"] < 50
     assert (tmp_path / "contact_sheet.png").read_bytes().startswith(b"\x89PNG")
     assert written["headline"] == headline(result.rows)
