@@ -20,7 +20,7 @@ from himmel.engine import checkpoint
 from himmel.engine.model import GeneratorConfig, VideoModel
 from himmel.engine.shapes import TEMPORAL, Blocks
 from himmel.engine.tasks import Task, image_to_video, text_to_video
-from himmel.errors import BadRequest
+from himmel.errors import BadRequest, UnknownModel
 from himmel.media.scaling import change_rate, crop_to, resize_frames
 from himmel.media.video_io import read_frames
 from himmel.spec import ModelInfo, Progress, Size, VideoRequest
@@ -37,14 +37,22 @@ def available() -> list[ModelInfo]:
 
 def words_of(name: str) -> WordList:
     """The words of a model that is there, without its weights. Raises BadCheckpoint."""
-    return WordList.load(_folder(name) / "words.json")
+    return WordList.load(folder_of(name) / "words.json")
+
+
+def folder_of(name: str) -> Path:
+    """Where a model's weights are. Raises UnknownModel."""
+    folders = {folder.name: folder for folder in _folders()}
+    if name not in folders:
+        raise UnknownModel(name, sorted(folders))
+    return folders[name]
 
 
 class NativeBackend:
     """One of our models, loaded on one device. See ``protocol.Backend``."""
 
     def __init__(self, name: str, device: str = "auto") -> None:
-        folder = _folder(name)
+        folder = folder_of(name)
         chosen = choose_device(device)
         self.device = chosen.type
         self.model = VideoModel.load(folder, chosen)
@@ -98,10 +106,6 @@ def _to_bytes(pixels: Tensor) -> np.ndarray:
 def _folders() -> list[Path]:
     """Folders of the package that hold a whole model."""
     return sorted(path.parent for path in WEIGHTS.glob("*/transformer.safetensors"))
-
-
-def _folder(name: str) -> Path:
-    return next(folder for folder in _folders() if folder.name == name)
 
 
 def _info(folder: Path) -> ModelInfo:

@@ -123,6 +123,20 @@ def oracle(
     typer.echo(target)
 
 
+@train.command("begin")
+def begin(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="One of 'himmel models'.")],
+    preset: PresetName = "laptop",
+    run: RunFolder = RUN,
+) -> None:
+    """Begin a run with a model's weights instead of at random, for example to go on with the shipped one."""
+    from himmel.backends.native import folder_of
+    from himmel.training.sittings import begin_from
+
+    begin_from(_project(preset, run, "cpu"), folder_of(name))
+    typer.echo(run)
+
+
 @train.command("export")
 def export(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The model's name: letters, figures, - and _.")],

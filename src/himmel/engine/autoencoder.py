@@ -61,6 +61,11 @@ class Autoencoder(nn.Module):
             before = chunk[:, -1:]
 
 
+def on_sphere(latents: Tensor) -> Tensor:
+    """Latents (B, F, c, h, w) scaled to an RMS of 1 over their channels."""
+    return rms_norm(latents.movedim(2, -1)).movedim(-1, 2)
+
+
 class Encoder(nn.Module):
     """Frames one by one to features, then four frames, and the one before them, to a latent frame."""
 
@@ -96,7 +101,7 @@ class Encoder(nn.Module):
             before = frames[:, :-1:TEMPORAL]
             joined = self.join(torch.cat([before, groups], 2).flatten(0, 1))
             latents = torch.cat([latents, joined.unflatten(0, (batch, -1))], 1)
-        return rearrange(rms_norm(rearrange(latents, "b f c h w -> b f h w c")), "b f h w c -> b f c h w")
+        return on_sphere(latents)
 
 
 class Decoder(nn.Module):

@@ -17,8 +17,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from himmel.engine.autoencoder import on_sphere
 from himmel.engine.guidance import guide
-from himmel.engine.layers import rms_norm
 from himmel.engine.samplers import Sampler
 from himmel.engine.shapes import Blocks
 from himmel.engine.tasks import Task
@@ -157,7 +157,7 @@ def _sample_block(
     begin = torch.where(known[:, None, None, None], latents, noise)
     end = sampling.sampler(velocity, begin, sampling.levels)
     # The autoencoder's latents lie on a sphere: the last step's small error off it is taken away.
-    end = rms_norm(end.movedim(2, -1)).movedim(-1, 2)
+    end = on_sphere(end)
     return torch.where(known[:, None, None, None], latents, end)
 
 

@@ -104,11 +104,11 @@ class Run:
                         self._note({"loss": smooth}, clock)
                     if clock.due(SAVE_EVERY_SECONDS):
                         self._note(measure(), clock)
-                        self.save(clock)
+                        self._save(clock)
             except KeyboardInterrupt:
                 bar.console.print("stopped; the state is kept, and the next run goes on from it")
         self._note(measure(), clock)
-        self.save(clock)
+        self._save(clock)
 
     def _advance(self, loss: Tensor, rate: float) -> float:
         loss.backward()
@@ -124,9 +124,8 @@ class Run:
         torch._foreach_lerp_(list(self.averaged.values()), live, 1 - keep)
         return loss.item()
 
-    def save(self, clock: _Clock) -> None:
+    def save_now(self) -> None:
         """Keep weights, their average and the optimisers' state; the file appears whole or not at all."""
-        self.seconds += clock.lap()
         tensors = {f"model/{name}": p.detach() for name, p in self.model.named_parameters()}
         tensors |= {f"average/{name}": p for name, p in self.averaged.items()}
         for number, optimiser in enumerate(self.optimisers):
@@ -139,6 +138,10 @@ class Run:
             metadata={"step": str(self.step), "seconds": str(self.seconds)},
         )
         part.replace(self.file)
+
+    def _save(self, clock: _Clock) -> None:
+        self.seconds += clock.lap()
+        self.save_now()
 
     def _resume(self) -> None:
         with safe_open(self.file, framework="pt") as file:

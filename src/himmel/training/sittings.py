@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from himmel.engine.autoencoder import Autoencoder
-from himmel.engine.model import Generator, GeneratorConfig, save_part
+from himmel.engine.model import Generator, GeneratorConfig, VideoModel, save_part
 from himmel.engine.presets import PRESETS, Preset
 from himmel.engine.text_encoder import Tokenizer
 from himmel.errors import BadRequest
@@ -80,6 +80,24 @@ def transformer_sitting(project: Project, recipe: Recipe, diets: tuple[Diet, ...
         project.vocabulary, project.renderer(), autoencoder_of(project), project.tokenizer(), diets
     )
     return train_transformer(project.generator_config(), training, recipe, project.device)
+
+
+def begin_from(project: Project, model: Path) -> None:
+    """Begin the run with the weights of a model's folder instead of at random, where the run has none yet.
+
+    What a folder does not hold is lost: the optimisers' memory, which comes back within some hundred steps.
+    Raises BadCheckpoint, and BadRequest where the model has another shape than the preset.
+    """
+    found = VideoModel.load(model, torch.device("cpu"))
+    if found.config.transformer != project.preset.transformer or found.config.text != project.preset.text:
+        raise BadRequest(f"'{model.name}' has another shape than this preset; begin from one of the same")
+    project.folder.mkdir(parents=True, exist_ok=True)
+    if not (project.folder / "tokenizer.json").exists():
+        found.tokenizer.save(project.folder / "tokenizer.json")
+    for name, part in (("autoencoder", found.autoencoder), ("transformer", found.generator)):
+        run = Run(part.requires_grad_(True), Recipe(project.folder / name, minutes=0))
+        if not run.file.exists():
+            run.save_now()
 
 
 def autoencoder_of(project: Project) -> Autoencoder:

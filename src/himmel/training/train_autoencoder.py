@@ -5,13 +5,15 @@ Owns: this one recipe. The loop, the optimisers and the checkpoints are ``loop``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from himmel.engine.autoencoder import Autoencoder, AutoencoderConfig, reconstruction_loss
+from himmel.engine.autoencoder import Autoencoder, AutoencoderConfig, on_sphere, reconstruction_loss
 from himmel.training.data import Pool
 from himmel.training.loop import Recipe, Run
 from himmel.world.render import Renderer
@@ -53,11 +55,13 @@ def train_autoencoder(
         for part in (run.model.encoder.frame, run.model.encoder.first):
             part.requires_grad_(False)
     pool = Pool(training.vocabulary, lambda s: _excerpts(training, s), training.pool, training.reuse, run.step * 100)
+    chance = random.Random(run.step)
     held = training.renderer.render(_validation(training), training.scene_frames)[:, : 4 * training.frames - 3]
 
     def loss_of(step: int) -> Tensor:
         pixels = pool.batch(training.clips)[1].to(device).float() / 255
-        return reconstruction_loss(_through(run.model, pixels, LATENT_NOISE), pixels)
+        change = chance.choices(CHANGES, CHANGE_ODDS)[0]
+        return reconstruction_loss(_through(run.model, pixels, LATENT_NOISE, change), change(pixels))
 
     def measure() -> dict[str, float]:
         with run.evaluated():
@@ -72,9 +76,32 @@ def psnr(pixels: Tensor, target: Tensor) -> float:
     return float(-10 * (pixels.clamp(0, 1) - target).square().mean().log10())
 
 
-def _through(model: torch.nn.Module, pixels: Tensor, noise: float) -> Tensor:
+def as_it_is(x: Tensor) -> Tensor:
+    """No change."""
+    return x
+
+
+def mirrored(x: Tensor) -> Tensor:
+    """(..., H, W) with left and right exchanged."""
+    return x.flip(-1)
+
+
+def at_half_size(x: Tensor) -> Tensor:
+    """(B, T, C, H, W) to half the height and width."""
+    return F.avg_pool2d(x.flatten(0, 1), 2).unflatten(0, x.shape[:2])
+
+
+# What is done to the latents must do the same to the picture (EQ-VAE, Kouzelis et al. 2025): latents that turn
+# and scale with what they show are much easier to model. Half of the steps only decode.
+CHANGES = (as_it_is, mirrored, at_half_size)
+CHANGE_ODDS = (0.5, 0.25, 0.25)
+
+
+def _through(
+    model: torch.nn.Module, pixels: Tensor, noise: float, change: Callable[[Tensor], Tensor] = as_it_is
+) -> Tensor:
     assert isinstance(model, Autoencoder)
-    latents = model.encode(pixels)
+    latents = on_sphere(change(model.encode(pixels)))
     deviation = noise * torch.rand(len(latents), 1, 1, 1, 1, device=latents.device)
     return model.decode(latents + deviation * torch.randn_like(latents))
 

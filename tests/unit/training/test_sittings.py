@@ -1,0 +1,70 @@
+"""A run becomes a model's folder, and a model's folder becomes a run again."""
+
+import pytest
+import torch
+
+from himmel.engine.autoencoder import Autoencoder
+from himmel.engine.model import Generator, VideoModel
+from himmel.engine.presets import TINY
+from himmel.errors import BadRequest
+from himmel.training.loop import Recipe, Run
+from himmel.training.sittings import Project, autoencoder_of, begin_from, export
+from himmel.words import WordList
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A run of the tiny preset that was begun and never trained."""
+    torch.manual_seed(0)
+    project = Project.named("tiny", tmp_path / "run", tmp_path / "cache", torch.device("cpu"))
+    project.tokenizer()
+    for name, part in (("autoencoder", Autoencoder(TINY.autoencoder)), ("transformer", Generator(config(project)))):
+        run = Run(part, Recipe(project.folder / name, minutes=0))
+        run.save_now()
+        run.log.write_text('{"step": 0}\n')
+    return project
+
+
+def config(project):
+    return project.generator_config()
+
+
+def test_an_export_can_be_loaded_and_says_what_it_is(project, tmp_path):
+    export(project, tmp_path / "weights" / "pebble")
+    model = VideoModel.load(tmp_path / "weights" / "pebble", torch.device("cpu"))
+    assert model.config == config(project)
+    words = WordList.load(tmp_path / "weights" / "pebble" / "words.json")
+    assert words.unknown("a penguin jumps in the snow") == []
+
+
+def test_half_precision_is_all_that_an_export_costs(project, tmp_path):
+    export(project, tmp_path / "pebble")
+    model = VideoModel.load(tmp_path / "pebble", torch.device("cpu"))
+    before = autoencoder_of(project).state_dict()
+    for name, value in model.autoencoder.state_dict().items():
+        assert torch.allclose(value, before[name], atol=1e-3)
+
+
+def test_a_model_begins_a_run_but_never_replaces_one(project, tmp_path):
+    export(project, tmp_path / "pebble")
+    anew = Project.named("tiny", tmp_path / "anew", tmp_path / "cache", torch.device("cpu"))
+    begin_from(anew, tmp_path / "pebble")
+    begun = autoencoder_of(anew).state_dict()
+    for name, value in autoencoder_of(project).state_dict().items():
+        assert torch.allclose(value, begun[name], atol=1e-3)
+    assert len(anew.tokenizer()) == len(project.tokenizer())
+    written = (anew.folder / "transformer" / "state.safetensors").stat().st_mtime_ns
+    begin_from(anew, tmp_path / "pebble")
+    assert (anew.folder / "transformer" / "state.safetensors").stat().st_mtime_ns == written
+
+
+def test_a_model_of_another_shape_is_refused(project, tmp_path):
+    export(project, tmp_path / "pebble")
+    large = Project.named("laptop", tmp_path / "large", tmp_path / "cache", torch.device("cpu"))
+    with pytest.raises(BadRequest, match="another shape"):
+        begin_from(large, tmp_path / "pebble")
+
+
+def test_unknown_presets_are_named(tmp_path):
+    with pytest.raises(BadRequest, match="allowed: laptop"):
+        Project.named("huge", tmp_path, tmp_path, torch.device("cpu"))
