@@ -38,6 +38,13 @@ def test_lit_windows_stay_bright_in_the_city_at_night_only() -> None:
     assert city > meadow + 0.2
 
 
+def test_photographs_take_less_of_a_light_than_painted_sets() -> None:
+    photograph, painted = (
+        (apply_light(GREY, ["night"], settings=[setting]) - GREY).abs().mean() for setting in ("park", "meadow")
+    )
+    assert 0.5 * painted < photograph < 0.9 * painted
+
+
 def test_every_light_keeps_the_range_and_an_unknown_one_is_refused() -> None:
     noise = torch.rand(len(LIGHTS), 3, 8, 8)
     graded = apply_light(noise, LIGHTS)

@@ -10,7 +10,7 @@ import torch
 
 from himmel.errors import BadRequest, MissingAsset
 from himmel.world import panoramas, vocabulary
-from himmel.world.panoramas import BOTTOM, PANORAMAS, TOP, build_panoramas, tone_mapped, unrolled
+from himmel.world.panoramas import BOTTOM, PANORAMAS, TOP, build_panoramas, draw_windows, scaled, tone_mapped, unrolled
 
 
 @pytest.fixture
@@ -82,3 +82,23 @@ def test_unknown_and_absent_panoramas_have_their_errors(tmp_path: Path) -> None:
         build_panoramas(["moonbase"], tmp_path)
     with pytest.raises(MissingAsset, match="himmel world fetch"):
         build_panoramas(["park"], tmp_path)
+
+
+def test_a_strip_at_another_height_shows_the_same_and_stays_seamless() -> None:
+    wave = (torch.cos(torch.arange(120) / 60 * torch.pi) * 100 + 120).byte()
+    small = scaled(wave.expand(3, 40, 120), 20)
+    assert small.shape == (3, 20, 60) and small.dtype == torch.float32
+    row = small[0, 10] * 255
+    assert (row - wave[::2].float()).abs().max() < 6
+    assert (row[0] - row[-1]).abs() <= row.diff().abs().max()
+
+
+def test_windows_look_in_the_direction_of_their_seed_and_go_on_round_the_seam() -> None:
+    strip = torch.arange(50.0).expand(3, 4, 50)
+    views = draw_windows(strip, range(40), 20)
+    assert views.shape == (40, 3, 4, 20)
+    starts = views[:, 0, 0, 0]
+    assert len(starts.unique()) > 15 and (starts > 30).any()
+    steps = views[:, 0, 0].diff(dim=1)
+    assert ((steps == 1) | (steps == -49)).all()
+    assert torch.equal(draw_windows(strip, [7], 20)[0], views[7])

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from himmel.errors import BadRequest
 from himmel.world.sets import draw_backdrops, ground_line
-from himmel.world.vocabulary import SETTINGS
+from himmel.world.vocabulary import PANORAMAS, SETTINGS
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -53,6 +53,10 @@ def test_no_two_settings_look_alike_on_the_whole() -> None:
 def test_things_float_where_there_is_no_ground() -> None:
     assert {s for s in SETTINGS if ground_line(s) is None} == {"sky", "night_sky", "space", "underwater"}
     assert all(0.6 < y < 0.95 for s in SETTINGS if (y := ground_line(s)) is not None)
+
+
+def test_photographs_have_ground_below_their_horizon() -> None:
+    assert all(0.6 < (ground_line(panorama) or 0) < 0.95 for panorama in PANORAMAS)
 
 
 def test_no_seeds_no_pictures() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from PIL import Image, ImageDraw
 from himmel.errors import BadRequest, MissingAsset
 from himmel.world import sprites
 from himmel.world.archives import ARCHIVES, Archive
-from himmel.world.sprites import Atlas, build_atlas, facing_right, fitted
+from himmel.world.sprites import Atlas, atlas_for, build_atlas, facing_right, fitted
+from himmel.world.vocabulary import Vocabulary
 
 
 def arrow(side: int = 40) -> Image.Image:
@@ -92,6 +94,15 @@ def test_an_atlas_is_built_once(cache: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sprites, "find", lambda *args: pytest.fail("built again"))
     again = build_atlas(["cat"], ["3d"], cache, size=32)
     assert again.keys == first.keys and torch.equal(again.pixels, first.pixels)
+
+
+def test_a_vocabulary_gets_the_panoramas_among_its_settings(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    strips = {"park": torch.zeros(3, 8, 34, dtype=torch.uint8)}
+    monkeypatch.setattr(sprites, "build_panoramas", lambda keys, cache: {key: strips[key] for key in keys})
+    painted = Vocabulary(nouns=("cat",), styles=("3d",), settings=("beach",))
+    assert atlas_for(painted, cache).panoramas == {}
+    both = atlas_for(replace(painted, settings=("beach", "park")), cache)
+    assert both.keys == (("cat", "3d"),) and both.panoramas == strips
 
 
 def test_an_atlas_survives_saving(tmp_path: Path) -> None:
