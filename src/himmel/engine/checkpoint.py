@@ -55,7 +55,10 @@ def save(path: Path, tensors: Mapping[str, Tensor], header: Header, *, dtype: to
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        readers = partial.stat().st_mode  # the library would shut out everybody but the owner
         save_file(stored, partial, metadata={"himmel": json.dumps(entry, ensure_ascii=False)})
+        partial.chmod(readers)
         with open(partial, "rb") as written:
             os.fsync(written.fileno())
         os.replace(partial, path)

@@ -85,6 +85,11 @@ def test_the_same_weights_make_the_same_file(saved: Path, tmp_path: Path) -> Non
     assert checkpoint.weight_hash(saved) == hashlib.sha256(saved.read_bytes()).hexdigest()[:16]
 
 
+def test_whoever_may_read_other_files_may_read_weights(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    assert saved.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_every_cut_is_refused(saved: Path) -> None:
     whole = saved.read_bytes()
     for length in range(0, len(whole), 7):
