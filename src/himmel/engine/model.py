@@ -39,7 +39,7 @@ class GeneratorConfig:
     fps: int
     frames: int
     sampler: str = "multistep"
-    steps: int = 16
+    steps: int = 12
     guidance: float = 3.0
     shift: float = 1.0
 

@@ -1,0 +1,72 @@
+"""The whole recipe on the tiny preset with drawn shapes: art, autoencoder, transformer, resume, export, a clip."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from himmel.backends import native
+from himmel.backends.native import NativeBackend
+from himmel.spec import VideoRequest
+from himmel.training import sittings, train_transformer
+from himmel.training.loop import Recipe
+from himmel.training.sittings import Project, autoencoder_sitting, export, transformer_sitting
+from himmel.training.train_transformer import Diet
+from himmel.world.sprites import Atlas
+from himmel.world.vocabulary import PLAIN
+
+MINUTES = 0.03
+
+
+def drawn_atlas(vocabulary, cache, size=32):
+    """Discs of different sizes and colours stand for the nouns."""
+    keys = tuple((noun, style) for noun in vocabulary.nouns for style in vocabulary.styles)
+    row = torch.linspace(-1, 1, size)
+    distance = (row[:, None] ** 2 + row[None, :] ** 2).sqrt()
+    pictures = []
+    for number, _ in enumerate(keys):
+        alpha = (distance < 0.4 + 0.5 * number / len(keys)).float() * 255
+        colour = torch.tensor([number * 97 % 256, number * 57 % 256, number * 31 % 256.0])
+        pictures.append(torch.cat([colour[:, None, None].expand(3, size, size), alpha[None]]))
+    return Atlas(keys, torch.stack(pictures).byte())
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setattr(sittings, "atlas_for", drawn_atlas)
+    # Compiling takes longer than this whole test; what is computed is the same.
+    monkeypatch.setattr(train_transformer, "_compiled_errors", train_transformer._errors)
+    named = Project.named("tiny", tmp_path / "run", tmp_path / "cache", torch.device("cpu"))
+    return replace(named, vocabulary=replace(PLAIN, nouns=PLAIN.nouns[:4]))
+
+
+def test_from_art_to_a_clip(project, tmp_path, monkeypatch):
+    autoencoder = autoencoder_sitting(project, Recipe(project.folder / "autoencoder", MINUTES), clips=2)
+    assert autoencoder.step > 0
+    diets = (Diet(1, 4, pool=8), Diet(project.preset.frames, 2, pool=8))
+    recipe = Recipe(project.folder / "transformer", MINUTES)
+    first = transformer_sitting(project, recipe, diets)
+    again = transformer_sitting(project, recipe, diets)
+    assert again.step > first.step > 0
+    assert again.seconds > first.seconds
+
+    export(project, tmp_path / "weights" / "pebble")
+    monkeypatch.setattr(native, "WEIGHTS", tmp_path / "weights")
+    backend = NativeBackend("pebble", "cpu")
+    assert backend.words.unknown("a penguin jumps on the beach") == []
+    parts = backend.generate(VideoRequest("a penguin jumps on the beach", model="pebble", seconds=1.0, steps=2))
+    clip = np.concatenate([part for part in parts if isinstance(part, np.ndarray)])
+    assert clip.shape[0] == project.preset.fps
+    assert clip.std() > 0
+
+
+def test_pictures_keep_their_latents_when_told(project):
+    recipe = Recipe(project.folder / "autoencoder", MINUTES)
+    autoencoder_sitting(project, recipe, clips=2)
+    clip = torch.rand(1, 5, 3, 32, 32)
+    before = sittings.autoencoder_of(project).encode(clip)
+    autoencoder_sitting(project, recipe, clips=2, pictures_stay=True)
+    after = sittings.autoencoder_of(project).encode(clip)
+    assert torch.equal(before[:, 0], after[:, 0])
+    assert not torch.equal(before[:, 1], after[:, 1])
