@@ -15,3 +15,4 @@ run=cache/papercut
 "$himmel" train transformer --run "$run" --minutes 60 --cooldown 0.35 --diet 49x8 --diet 25x16 --diet 1x128
 "$himmel" train export papercut --run "$run"
 "$himmel" evaluate
+cp scores/papercut/scores.json src/himmel/weights/papercut/

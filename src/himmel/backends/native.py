@@ -6,6 +6,7 @@ Owns: loading a model by name, the native size and rate, and the way from there 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Generator, Iterator
 from importlib.resources import files
@@ -108,6 +109,12 @@ def _folders() -> list[Path]:
     return sorted(path.parent for path in WEIGHTS.glob("*/transformer.safetensors"))
 
 
+def _scores(folder: Path) -> dict[str, float]:
+    """The headline of what ``himmel evaluate`` found of these weights, where its scores.json lies beside them."""
+    path = folder / "scores.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))["headline"]) if path.exists() else {}
+
+
 def _info(folder: Path) -> ModelInfo:
     """What the headers say; no tensor is read."""
     path = folder / "transformer.safetensors"
@@ -127,6 +134,6 @@ def _info(folder: Path) -> ModelInfo:
         vocabulary_size=int(training["vocabulary_size"]),
         licence=header.licence,
         trained_on=str(training["trained_on"]),
-        scores=dict(training.get("scores", {})),
+        scores=_scores(folder),
         max_window_seconds=(config.frames - 1) / config.fps,
     )

@@ -6,7 +6,6 @@ A run is trained in as many sittings as there is time for; each goes on where th
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,7 +141,6 @@ def export(project: Project, target: Path) -> None:
             "hours": round(generator.seconds / 3600, 2),
             "vocabulary_size": len(words),
             "trained_on": _material(project.vocabulary),
-            "scores": _scores(target),
             "log": _last_lines(project.folder / "transformer"),
         },
     )
@@ -154,12 +152,6 @@ def _material(vocabulary: Vocabulary) -> str:
         f"renders of Himmel's own world: {len(v.nouns)} nouns in {len(v.styles)} style{'s' * (len(v.styles) > 1)}, "
         f"{len(v.motions)} motions, {len(v.settings)} settings; every picture is listed by 'himmel credits'"
     )
-
-
-def _scores(target: Path) -> dict[str, float]:
-    """What ``himmel evaluate`` found of the weights that are there; it writes them beside the weights."""
-    path = target / "scores.json"
-    return dict(json.loads(path.read_text())["headline"]) if path.exists() else {}
 
 
 def _last_lines(folder: Path) -> list[str]:

@@ -25,12 +25,13 @@ def weights(tmp_path_factory):
     generator = Generator(config)
     for parameter in generator.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
-    told = {"parameters": 5, "vocabulary_size": 3, "trained_on": "nothing", "scores": {"noun": 0.5}}
+    told = {"parameters": 5, "vocabulary_size": 3, "trained_on": "nothing"}
     save_part(folder / "transformer.safetensors", "transformer", generator, config, "Apache-2.0", told)
     autoencoder = Autoencoder(TINY.autoencoder)
     save_part(folder / "autoencoder.safetensors", "autoencoder", autoencoder, TINY.autoencoder, "Apache-2.0", {})
     Tokenizer.train(["a cat on the beach"], TINY.text.tokens).save(folder / "tokenizer.json")
     WordList((), {}, {}).save(folder / "words.json")
+    (folder / "scores.json").write_text('{"headline": {"noun": 0.5}}')
     return folder.parent
 
 
