@@ -20,6 +20,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from himmel.engine import checkpoint
+from himmel.engine.model import fill
 from himmel.training.optical_flow import FLOW, optical_flow
 from himmel.training.questions import AXIS_OF, Question, questions_for
 from himmel.world.scene import Scene
@@ -203,7 +204,8 @@ def answers(oracle: Oracle, reading: Reading, scene: Scene) -> dict[str, str]:
         said["relation"] = max(relations, key=lambda relation: _relation_weight(oracle, reading, relation, pair))
     if len(first.motions) > 1:
         orders = (first.motions, first.motions[::-1])
-        said["order"] = " > ".join(max(orders, key=lambda o: _weight(oracle, reading, first=o[0], then=o[1])))
+        likelier = max(orders, key=lambda order: _weight(oracle, reading, first=order[0], then=order[1]))
+        said["order"] = " > ".join(likelier)
     return said
 
 
@@ -230,5 +232,5 @@ def load_oracle(path: Path = SHIPPED) -> Oracle:
     """Read an oracle, ready to read clips. Raises BadCheckpoint."""
     header, tensors = checkpoint.load(path, "oracle")
     oracle = Oracle(checkpoint.read_configuration(path, header, OracleConfig))
-    oracle.load_state_dict(tensors)
+    fill(path, oracle, tensors)
     return oracle.eval()
