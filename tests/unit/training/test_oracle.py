@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from himmel.engine import checkpoint
 from himmel.errors import BadCheckpoint
 from himmel.training.oracle import Oracle, OracleConfig, answers, key_points, load_oracle, save_oracle
 from himmel.training.questions import questions_for
@@ -116,6 +117,14 @@ def test_an_oracle_survives_its_file(oracle: Oracle, tmp_path: Path) -> None:
         torch.testing.assert_close(again(clips).embedding, oracle(clips).embedding, atol=0.02, rtol=0.02)
     with pytest.raises(BadCheckpoint):
         load_oracle(tmp_path / "nothing")
+
+
+def test_weights_of_another_build_are_refused(oracle: Oracle, tmp_path: Path) -> None:
+    tensors = {name: tensor for name, tensor in oracle.state_dict().items() if not name.startswith("heads.noun")}
+    header = checkpoint.Header("oracle", checkpoint.for_configuration(oracle.config), "Apache-2.0")
+    checkpoint.save(tmp_path / "oracle", tensors, header)
+    with pytest.raises(BadCheckpoint, match="tensors are not those"):
+        load_oracle(tmp_path / "oracle")
 
 
 def test_a_short_training_learns_and_repeats_itself(config: OracleConfig, atlas: Atlas) -> None:
