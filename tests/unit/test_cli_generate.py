@@ -180,13 +180,18 @@ def test_following_no_recipe_says_why(tmp_path, capsys, clip):
 def test_an_interrupted_command_leaves_nothing(tmp_path, kill):
     arguments = ["generate", "a cat", "--model", "fake", "--size", "640x480", "--seconds", "3600", "-o", "clip.mp4"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "himmel", *arguments], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "himmel", *arguments],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # Tests that run in the background inherit an interrupt that is ignored.
+        preexec_fn=lambda: signal.signal(kill, signal.SIG_DFL),
     )
     while not any(path.stat().st_size for path in tmp_path.iterdir()):
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(kill)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert err.decode() == "himmel: cancelled; no unfinished file was left behind\n"
     assert out == b""
