@@ -185,7 +185,7 @@ def test_an_interrupted_command_leaves_nothing(tmp_path, kill):
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # Tests that run in the background inherit an interrupt that is ignored.
-        preexec_fn=lambda: signal.signal(kill, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(kill, signal.SIG_DFL),  # noqa: PLW1509
     )
     while not any(path.stat().st_size for path in tmp_path.iterdir()):
         assert process.poll() is None
