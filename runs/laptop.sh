@@ -9,6 +9,7 @@ run=cache/papercut
 
 "$himmel" world fetch
 "$himmel" train autoencoder --run "$run" --minutes 45
+"$himmel" train text --run "$run" --minutes 6
 # Single pictures first, at a fraction of the tokens; then short clips; then long ones, to the end.
 "$himmel" train transformer --run "$run" --minutes 15 --cooldown 0 --diet 1x128
 "$himmel" train transformer --run "$run" --minutes 15 --cooldown 0 --diet 25x16 --diet 1x128

@@ -1,4 +1,4 @@
-"""The whole recipe on the tiny preset with drawn shapes: art, autoencoder, transformer, resume, export, a clip."""
+"""The whole recipe on the tiny preset with drawn shapes: art, autoencoder, text encoder, transformer, resume, export, a clip."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from himmel.backends.native import NativeBackend
 from himmel.spec import VideoRequest
 from himmel.training import sittings, train_transformer
 from himmel.training.loop import Recipe
-from himmel.training.sittings import Project, autoencoder_sitting, export, transformer_sitting
+from himmel.training.sittings import Project, autoencoder_sitting, export, text_encoder_of, text_sitting, transformer_sitting
 from himmel.training.train_transformer import Diet
 from himmel.world.sprites import Atlas
 from himmel.world.vocabulary import PLAIN
@@ -43,13 +43,16 @@ def project(tmp_path, monkeypatch):
 
 def test_from_art_to_a_clip(project, tmp_path, monkeypatch):
     autoencoder = autoencoder_sitting(project, Recipe(project.folder / "autoencoder", MINUTES), clips=2)
-    assert autoencoder.step > 0
+    text = text_sitting(project, Recipe(project.folder / "text", MINUTES), captions=4)
+    assert autoencoder.step > 0 and text.step > 0
     diets = (Diet(1, 4, pool=8), Diet(project.preset.frames, 2, pool=8))
     recipe = Recipe(project.folder / "transformer", MINUTES)
     first = transformer_sitting(project, recipe, diets)
     again = transformer_sitting(project, recipe, diets)
     assert again.step > first.step > 0
     assert again.seconds > first.seconds
+    learned, used = text_encoder_of(project).state_dict(), again.model.text_encoder.state_dict()
+    assert all(torch.equal(learned[name], used[name]) for name in learned)
 
     export(project, tmp_path / "weights" / "pebble")
     monkeypatch.setattr(native, "WEIGHTS", tmp_path / "weights")
@@ -61,12 +64,13 @@ def test_from_art_to_a_clip(project, tmp_path, monkeypatch):
     assert clip.std() > 0
 
 
-def test_pictures_keep_their_latents_when_told(project):
+def test_latents_stay_when_told_and_decoding_learns(project):
     recipe = Recipe(project.folder / "autoencoder", MINUTES)
     autoencoder_sitting(project, recipe, clips=2)
+    before = sittings.autoencoder_of(project)
+    autoencoder_sitting(project, recipe, clips=2, latents_stay=True)
+    after = sittings.autoencoder_of(project)
     clip = torch.rand(1, 5, 3, 32, 32)
-    before = sittings.autoencoder_of(project).encode(clip)
-    autoencoder_sitting(project, recipe, clips=2, pictures_stay=True)
-    after = sittings.autoencoder_of(project).encode(clip)
-    assert torch.equal(before[:, 0], after[:, 0])
-    assert not torch.equal(before[:, 1], after[:, 1])
+    latents = before.encode(clip)
+    assert torch.equal(latents, after.encode(clip))
+    assert not torch.equal(before.decode(latents), after.decode(latents))

@@ -7,7 +7,7 @@ from himmel.cli.app import main
 def sittings(monkeypatch):
     """What the commands hand to training, instead of training."""
     handed = []
-    for name in ("autoencoder_sitting", "transformer_sitting", "export"):
+    for name in ("autoencoder_sitting", "text_sitting", "transformer_sitting", "export"):
         monkeypatch.setattr(
             f"himmel.training.sittings.{name}", lambda *values, name=name: handed.append((name, values))
         )
@@ -17,11 +17,17 @@ def sittings(monkeypatch):
 def test_a_sitting_of_the_autoencoder_gets_its_settings(sittings, tmp_path):
     arguments = ["--preset", "tiny", "--minutes", "0.5", "--clips", "3", "--run", str(tmp_path), "--device", "cpu"]
     assert main(["train", "autoencoder", *arguments]) == 0
-    [(name, (project, recipe, clips, pictures_stay))] = sittings
-    assert not pictures_stay
+    [(name, (project, recipe, clips, latents_stay))] = sittings
+    assert not latents_stay
     assert name == "autoencoder_sitting"
     assert (project.preset.height, project.folder, project.device.type) == (32, tmp_path, "cpu")
     assert (recipe.folder, recipe.minutes, clips) == (tmp_path / "autoencoder", 0.5, 3)
+
+
+def test_a_sitting_of_the_text_encoder_gets_its_settings(sittings, tmp_path):
+    assert main(["train", "text", "--preset", "tiny", "--captions", "8", "--run", str(tmp_path)]) == 0
+    [(name, (_, recipe, captions))] = sittings
+    assert (name, recipe.folder, captions) == ("text_sitting", tmp_path / "text", 8)
 
 
 def test_a_sitting_of_the_transformer_gets_its_diets(sittings, tmp_path):

@@ -51,8 +51,8 @@ def autoencoder(
     clips: Annotated[
         int, typer.Option(parser=whole("clips", (1, 4096)), metavar="N", help="Short clips in every step.")
     ] = 8,
-    keep_pictures: Annotated[
-        bool, typer.Option("--keep-pictures", help="Leave the latents of single pictures as they are.")
+    keep_latents: Annotated[
+        bool, typer.Option("--keep-latents", help="Leave the latents as they are and train decoding alone.")
     ] = False,
 ) -> None:
     """Train the autoencoder: clips to latents and back. Comes first; it is the ceiling of everything after it."""
@@ -62,7 +62,27 @@ def autoencoder(
 
     project = _project(preset, run, device)
     recipe = Recipe(run / "autoencoder", minutes, muon_rate=MUON_RATE, cooldown=cooldown)
-    autoencoder_sitting(project, recipe, clips, keep_pictures)
+    autoencoder_sitting(project, recipe, clips, keep_latents)
+
+
+@train.command("text")
+def text(
+    minutes: Minutes = 6.0,
+    preset: PresetName = "laptop",
+    run: RunFolder = RUN,
+    device: DeviceName = "auto",
+    cooldown: Cooldown = 0.4,
+    captions: Annotated[
+        int, typer.Option(parser=whole("captions", (1, 65536)), metavar="N", help="Captions in every step.")
+    ] = 256,
+) -> None:
+    """Train the text encoder on captions alone: a few minutes, before the transformer, which builds on it."""
+    from himmel.training.loop import Recipe
+    from himmel.training.sittings import text_sitting
+    from himmel.training.train_text import ADAM_RATE, MUON_RATE
+
+    recipe = Recipe(run / "text", minutes, muon_rate=MUON_RATE, adam_rate=ADAM_RATE, cooldown=cooldown)
+    text_sitting(_project(preset, run, device), recipe, captions)
 
 
 @train.command("transformer")
@@ -80,7 +100,7 @@ def transformer(
         ),
     ] = None,
 ) -> None:
-    """Train the transformer and its text encoder on the latents of the run's autoencoder."""
+    """Train the transformer on the latents of the run's autoencoder and the prompts of its text encoder."""
     from himmel.training.loop import Recipe
     from himmel.training.sittings import transformer_sitting
     from himmel.training.train_transformer import Diet

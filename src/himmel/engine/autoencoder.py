@@ -47,18 +47,18 @@ class Autoencoder(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Pixels of a whole clip, not clamped."""
-        return self.decoder(latents)
+        return self.decoder(latents)[0]
 
     @torch.inference_mode()
     def decode_stream(self, latents: Iterable[Tensor]) -> Iterator[Tensor]:
         """Decode chunks (B, f, c, h, w) as they come; the same pixels as ``decode`` of all of them together.
 
-        The only state is the last latent frame, so memory does not grow with the length.
+        The only state is what the decoder remembers of one frame, so memory does not grow with the length.
         """
-        before: Tensor | None = None
+        before: Memory | None = None
         for chunk in latents:
-            yield self.decoder(chunk, before).clamp(0, 1)
-            before = chunk[:, -1:]
+            pixels, before = self.decoder(chunk, before)
+            yield pixels.clamp(0, 1)
 
 
 def on_sphere(latents: Tensor) -> Tensor:
@@ -104,8 +104,20 @@ class Encoder(nn.Module):
         return on_sphere(latents)
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What decoding goes on from: the last latent frame, and the last frame's features at each ``Recall``."""
+
+    latent: Tensor
+    features: tuple[Tensor, ...]
+
+
 class Decoder(nn.Module):
-    """A latent frame and the one before it to the features of four frames, then frames one by one to pixels."""
+    """A latent frame and the one before it to the features of four frames, then frames to pixels.
+
+    Frames pass one by one through the same convolutions and recall, at an eighth and a quarter of the picture's
+    size, the frame before them: without that, every fourth step of a clip shows a seam (docs/notebook.md).
+    """
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
@@ -113,35 +125,58 @@ class Decoder(nn.Module):
         self.first = nn.Sequential(Conv(config.latent_channels, coarse, 3), ResBlock(coarse))
         self.mix = nn.Sequential(Conv(2 * config.latent_channels, coarse, 3), ResBlock(coarse), ResBlock(coarse))
         self.part = Conv(coarse, TEMPORAL * coarse, 1)
-        self.frame = nn.Sequential(
-            ResBlock(coarse),
-            Conv(coarse, 4 * middle, 1),
-            nn.PixelShuffle(2),
-            ResBlock(middle),
-            Conv(middle, 4 * fine, 1),
-            nn.PixelShuffle(2),
-            ResBlock(fine),
-            ChannelNorm(fine),
-            Conv(fine, 12),
-            nn.PixelShuffle(2),
+        self.recall = nn.ModuleList([Recall(coarse), Recall(middle)])
+        self.frame = nn.ModuleList(
+            [
+                nn.Sequential(ResBlock(coarse), Conv(coarse, 4 * middle, 1), nn.PixelShuffle(2)),
+                nn.Sequential(
+                    ResBlock(middle),
+                    Conv(middle, 4 * fine, 1),
+                    nn.PixelShuffle(2),
+                    ResBlock(fine),
+                    ChannelNorm(fine),
+                    Conv(fine, 12),
+                    nn.PixelShuffle(2),
+                ),
+            ]
         )
 
-    def forward(self, latents: Tensor, before: Tensor | None = None) -> Tensor:
-        """Decode (B, F, c, h, w); ``before`` is the latent frame just before it, None at a clip's beginning."""
+    def forward(self, latents: Tensor, before: Memory | None = None) -> tuple[Tensor, Memory]:
+        """Decode (B, F, c, h, w) to (B, T, 3, H, W); ``before`` is None at a clip's beginning."""
         batch = len(latents)
         features = [self.first(latents[:, 0])[:, None]] if before is None else []
-        seen = latents if before is None else torch.cat([before, latents], 1)
+        seen = latents if before is None else torch.cat([before.latent, latents], 1)
         if seen.shape[1] > 1:
             mixed = self.mix(torch.cat([seen[:, :-1], seen[:, 1:]], 2).flatten(0, 1))
             features.append(rearrange(self.part(mixed), "(b f) (t c) h w -> b (f t) c h w", b=batch, t=TEMPORAL))
-        pixels = self.frame(torch.cat(features, 1).flatten(0, 1))
-        return rearrange(pixels, "(b t) c h w -> b t c h w", b=batch) * 0.5 + 0.5
+        x, remembered = torch.cat(features, 1), []
+        for number, (recall, stage) in enumerate(zip(self.recall, self.frame, strict=True)):
+            last = x[:, :1] if before is None else before.features[number]
+            remembered.append(x[:, -1:])
+            x = stage(recall(x, last)).unflatten(0, (batch, -1))
+        return x * 0.5 + 0.5, Memory(latents[:, -1:], tuple(remembered))
+
+
+class Recall(nn.Module):
+    """What frames (B, T, C, H, W) take over from those just before them, folded into (B · T, C, H, W)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = ChannelNorm(2 * channels)
+        self.spread = Conv(2 * channels, channels)
+        self.gather = Conv(channels, channels, 1, zero=True)
+
+    def forward(self, x: Tensor, before: Tensor) -> Tensor:
+        """``before`` (B, 1, C, H, W) is the frame before the first one."""
+        pair = torch.cat([torch.cat([before, x[:, :-1]], 1), x], 2).flatten(0, 1)
+        return x.flatten(0, 1) + self.gather(F.silu(self.spread(self.norm(pair))))
 
 
 def reconstruction_loss(pixels: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute error of pixels and of their differences across and down, which keeps edges sharp.
+    """Mean absolute error of pixels and of their differences across, down and from frame to frame.
 
-    Both (B, T, 3, H, W); the first frame, which alone begins every clip, counts for four.
+    The differences keep edges sharp and motion even. Both (B, T, 3, H, W); the first frame, which alone begins
+    every clip, counts for four.
     """
     weight = torch.ones(pixels.shape[1], device=pixels.device)
     weight[0] = TEMPORAL
@@ -149,4 +184,5 @@ def reconstruction_loss(pixels: Tensor, target: Tensor) -> Tensor:
     error = pixels - target
     edges = F.l1_loss(error[..., 1:], error[..., :-1], reduction="none").mean((0, 2, 3, 4))
     edges = edges + F.l1_loss(error[..., 1:, :], error[..., :-1, :], reduction="none").mean((0, 2, 3, 4))
-    return (weight * (error.abs().mean((0, 2, 3, 4)) + edges)).mean()
+    loss = (weight * (error.abs().mean((0, 2, 3, 4)) + edges)).mean()
+    return loss if len(weight) == 1 else loss + error.diff(dim=1).abs().mean()

@@ -15,6 +15,7 @@ from torch import Tensor
 from himmel.engine.shapes import Blocks
 from himmel.engine.transformer import Prompt, Transformer
 
+LEVEL_SHIFT = 3.0  # towards noise: there the prompt settles what is shown and how it moves (Esser et al. 2024)
 CONTEXT_NOISE = 0.2  # highest level of the clean copy in training: blocks must bear a past with flaws
 
 
@@ -25,9 +26,10 @@ def noised(latents: Tensor, noise: Tensor, levels: Tensor) -> Tensor:
 
 
 def training_levels(batch: int, blocks: Blocks, generator: torch.Generator | None = None) -> Tensor:
-    """Levels (B, F), one drawn per block from a logit-normal, which favours the middle."""
+    """Levels (B, F), one drawn per block from a logit-normal that is shifted towards noise."""
     drawn = torch.randn(batch, len(blocks.spans), generator=generator).sigmoid()
-    return drawn[:, blocks.of_frame]
+    shifted = LEVEL_SHIFT * drawn / (1 + (LEVEL_SHIFT - 1) * drawn)
+    return shifted[:, blocks.of_frame]
 
 
 def context_levels(batch: int, frames: int, generator: torch.Generator | None = None) -> Tensor:

@@ -71,6 +71,19 @@ class SwiGLU(nn.Module):
         return self.out(F.silu(self.gate(x)) * self.value(x))
 
 
+def attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Scaled dot-product attention of (B, heads, L, d) tensors; ``mask`` is true where a query may look.
+
+    Trained on a CPU it is written out: torch's fused kernel needs a quarter of a training step for its way back.
+    """
+    if queries.device.type != "cpu" or not torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+    scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    return scores.float().softmax(-1).to(values.dtype) @ values
+
+
 def rms_norm(x: Tensor) -> Tensor:
     """RMS normalisation over the last axis without a gain; the modulation or projection after it has one."""
     return F.rms_norm(x, (x.shape[-1],), eps=1e-6)

@@ -41,7 +41,7 @@ class GeneratorConfig:
     sampler: str = "multistep"
     steps: int = 12
     guidance: float = 3.0
-    shift: float = 1.0
+    shift: float = 3.0
 
 
 class Generator(nn.Module):

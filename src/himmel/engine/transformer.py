@@ -4,7 +4,9 @@ Owns: from noisy latents, their levels, times and a prompt to velocities. Shape 
 
 Sources: diffusion transformer and adaptive modulation (Peebles & Xie 2023), shared among the layers as in
 PixArt-alpha (Chen et al. 2024); a level per frame (diffusion forcing, Chen et al. 2024); queries and keys
-normalised (Dehghani et al. 2023); 3-D rotary embedding and SwiGLU as in ``layers``.
+normalised (Dehghani et al. 2023); 3-D rotary embedding and SwiGLU as in ``layers``; convolutions before and
+after, joined past the transformer, so that it need not carry what neighbours settle among themselves (U-ViT,
+Hoogeboom et al. 2023).
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from himmel.engine.layers import SwiGLU, level_embedding, rms_norm, rotary_angles, rotate
+from himmel.engine.layers import ChannelNorm, Conv, SwiGLU, attention, level_embedding, rms_norm, rotary_angles, rotate
 from himmel.engine.shapes import PATCH, LatentShape
 from himmel.engine.text_encoder import Text
 
@@ -26,10 +28,14 @@ HEAD = 64
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """One dial, ``depth``, and the width that goes with it; ``block`` latent frames are made at a time."""
+    """One dial, ``depth``, and the widths that go with it; ``block`` latent frames are made at a time.
+
+    ``width`` is that of tokens, ``local`` that of the convolutions around them.
+    """
 
     depth: int = 4
     width: int = 256
+    local: int = 64
     latent_channels: int = 32
     text_width: int = 128
     block: int = 3
@@ -66,15 +72,20 @@ class Transformer(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
-        width, patch = config.width, config.latent_channels * PATCH * PATCH
-        self.embed_latents = nn.Linear(patch, width)
+        width, patch = config.width, config.local * PATCH * PATCH
+        self.embed_latents = Conv(config.latent_channels, config.local)
+        self.before = LocalBlock(config)
+        self.fold = nn.Linear(patch, width)
         self.embed_level = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.pool = nn.Linear(config.text_width, width, bias=False)
         self.modulate = nn.Linear(width, 6 * width)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
         self.embed_out_modulation = nn.Linear(width, 2 * width)
-        self.embed_out = nn.Linear(width, patch)
-        for zero in (self.modulate, self.embed_out_modulation, self.embed_out):
+        self.unfold = nn.Linear(width, patch)
+        self.after = nn.ModuleList(LocalBlock(config) for _ in range(2))
+        self.norm = ChannelNorm(config.local)
+        self.embed_velocity = Conv(config.local, config.latent_channels, zero=True)
+        for zero in (self.modulate, self.embed_out_modulation):
             nn.init.zeros_(zero.weight)
             nn.init.zeros_(zero.bias)
 
@@ -98,16 +109,14 @@ class Transformer(nn.Module):
         which frame sees which, all by default; every frame sees the whole of ``past``.
         """
         shape = LatentShape(latents.shape[1], *latents.shape[-2:])
-        x = self.embed_latents(
-            rearrange(latents, "b f c (rows p) (columns q) -> b f (rows columns) (c p q)", p=PATCH, q=PATCH)
-        )
-
         all_times = times if past is None else torch.cat([past.times, times])
         angles = rotary_angles(all_times - all_times[0], shape.grid, HEAD)
         mask = None if visible is None else _per_token(visible, shape.tokens_per_frame)
         condition = F.silu(self.embed_level(level_embedding(levels, self.config.width)) + prompt.pooled[:, None])
         modulation = self.modulate(condition)
 
+        local = self.before(self.embed_latents(latents.flatten(0, 1)), condition)
+        x = self.fold(_to_tokens(local, len(latents)))
         written = []
         for number, layer in enumerate(self.layers):
             x, keys_values = layer(
@@ -116,11 +125,28 @@ class Transformer(nn.Module):
             written.append(keys_values)
 
         shift, scale = self.embed_out_modulation(condition)[:, :, None].chunk(2, -1)
-        out = self.embed_out(rms_norm(x) * (1 + scale) + shift)
-        velocity = rearrange(
-            out, "b f (rows columns) (c p q) -> b f c (rows p) (columns q)", rows=shape.grid[0], p=PATCH, q=PATCH
-        )
-        return velocity, tuple(written)
+        local = local + _to_picture(self.unfold(rms_norm(x) * (1 + scale) + shift), shape.grid)
+        for block in self.after:
+            local = block(local, condition)
+        velocity = self.embed_velocity(self.norm(local))
+        return velocity.unflatten(0, latents.shape[:2]), tuple(written)
+
+
+class LocalBlock(nn.Module):
+    """A residual block of convolutions on (B · F, local, h, w), modulated by the condition (B, F, D)."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.norm = ChannelNorm(config.local)
+        self.embed_modulation = nn.Linear(config.width, 2 * config.local)
+        self.spread = Conv(config.local, config.local)
+        self.gather = Conv(config.local, config.local, zero=True)
+        nn.init.zeros_(self.embed_modulation.weight)
+        nn.init.zeros_(self.embed_modulation.bias)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        shift, scale = self.embed_modulation(condition).flatten(0, 1)[..., None, None].chunk(2, 1)
+        return x + self.gather(F.silu(self.spread(self.norm(x) * (1 + scale) + shift)))
 
 
 class Layer(nn.Module):
@@ -178,7 +204,7 @@ class SelfAttention(nn.Module):
         if past is not None:
             k, v = torch.cat([past.keys, k], 2), torch.cat([past.values, v], 2)
         q, k = rotate(q, angles[-q.shape[2] :]), rotate(k, angles)
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        seen = attention(q, k, v, mask)
         return self.out(rearrange(seen, "b heads (f n) d -> b f n (heads d)", f=frames)), written
 
 
@@ -199,8 +225,22 @@ class CrossAttention(nn.Module):
     def forward(self, x: Tensor, prompt: KeysValues, mask: Tensor) -> Tensor:
         frames = x.shape[1]
         q = rms_norm(rearrange(self.queries(x), "b f n (heads d) -> b heads (f n) d", d=HEAD))
-        seen = F.scaled_dot_product_attention(q, prompt.keys, prompt.values, attn_mask=mask)
+        seen = attention(q, prompt.keys, prompt.values, mask)
         return self.out(rearrange(seen, "b heads (f n) d -> b f n (heads d)", f=frames))
+
+
+def _to_tokens(local: Tensor, batch: int) -> Tensor:
+    """(B · F, local, h, w) to (B, F, N, local · 4)."""
+    return rearrange(
+        local, "(b f) c (rows p) (columns q) -> b f (rows columns) (c p q)", b=batch, p=PATCH, q=PATCH
+    )
+
+
+def _to_picture(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    """The way back of ``_to_tokens``, on a grid of rows and columns of tokens."""
+    return rearrange(
+        tokens, "b f (rows columns) (c p q) -> (b f) c (rows p) (columns q)", rows=grid[0], p=PATCH, q=PATCH
+    )
 
 
 def _per_token(visible: Tensor, tokens: int) -> Tensor:

@@ -54,8 +54,9 @@ class Run:
         self.model, self.recipe = model, recipe
         self.step, self.seconds = 0, 0.0
         named = dict(model.named_parameters())
-        matrices = [p for name, p in named.items() if _is_matrix(name, p)]
-        rest = [p for name, p in named.items() if not _is_matrix(name, p)]
+        learned = {name: p for name, p in named.items() if p.requires_grad}
+        matrices = [p for name, p in learned.items() if _is_matrix(name, p)]
+        rest = [p for name, p in learned.items() if not _is_matrix(name, p)]
         self.optimisers: list[torch.optim.Optimizer] = [
             # Muon (Jordan et al. 2024) for the matrices inside, AdamW for embeddings, gains and biases.
             torch.optim.Muon(matrices, lr=recipe.muon_rate, weight_decay=0.01),

@@ -1,6 +1,6 @@
 """Sittings of training, and what comes out of them: a run's folder, and from it a model's folder.
 
-Owns: the layout of a run's folder (``autoencoder/``, ``transformer/``, ``tokenizer.json``) and the export.
+Owns: the layout of a run's folder (``autoencoder/``, ``text/``, ``transformer/``, ``tokenizer.json``) and the export.
 A run is trained in as many sittings as there is time for; each goes on where the one before stopped.
 """
 
@@ -14,10 +14,11 @@ import torch
 from himmel.engine.autoencoder import Autoencoder
 from himmel.engine.model import Generator, GeneratorConfig, VideoModel, save_part
 from himmel.engine.presets import PRESETS, Preset
-from himmel.engine.text_encoder import Tokenizer
+from himmel.engine.text_encoder import TextEncoder, Tokenizer
 from himmel.errors import BadRequest
 from himmel.training.loop import Recipe, Run
 from himmel.training.train_autoencoder import AutoencoderTraining, train_autoencoder
+from himmel.training.train_text import TextReader, train_text
 from himmel.training.train_transformer import Diet, TransformerTraining, train_tokenizer, train_transformer
 from himmel.world.lexicon import build_words
 from himmel.world.render import Renderer
@@ -61,22 +62,34 @@ class Project:
         return Tokenizer.load(path)
 
 
-def autoencoder_sitting(project: Project, recipe: Recipe, clips: int, pictures_stay: bool = False) -> Run:
+def autoencoder_sitting(project: Project, recipe: Recipe, clips: int, latents_stay: bool = False) -> Run:
     """Train the project's autoencoder for the recipe's minutes, ``clips`` short clips a step."""
     training = AutoencoderTraining(
         project.vocabulary,
         project.renderer(),
         clips,
         scene_frames=project.preset.frames,
-        pictures_stay=pictures_stay,
+        latents_stay=latents_stay,
     )
     return train_autoencoder(project.preset.autoencoder, training, recipe, project.device)
+
+
+def text_sitting(project: Project, recipe: Recipe, captions: int) -> Run:
+    """Train the project's text encoder for the recipe's minutes, ``captions`` a step."""
+    return train_text(
+        project.preset.text, project.vocabulary, project.tokenizer(), recipe, captions, project.device
+    )
 
 
 def transformer_sitting(project: Project, recipe: Recipe, diets: tuple[Diet, ...]) -> Run:
     """Train the project's transformer for the recipe's minutes on the latents of its autoencoder."""
     training = TransformerTraining(
-        project.vocabulary, project.renderer(), autoencoder_of(project), project.tokenizer(), diets
+        project.vocabulary,
+        project.renderer(),
+        autoencoder_of(project),
+        project.tokenizer(),
+        text_encoder_of(project),
+        diets,
     )
     return train_transformer(project.generator_config(), training, recipe, project.device)
 
@@ -93,7 +106,9 @@ def begin_from(project: Project, model: Path) -> None:
     project.folder.mkdir(parents=True, exist_ok=True)
     if not (project.folder / "tokenizer.json").exists():
         found.tokenizer.save(project.folder / "tokenizer.json")
-    for name, part in (("autoencoder", found.autoencoder), ("transformer", found.generator)):
+    reader = TextReader(project.preset.text, project.vocabulary)
+    reader.encoder.load_state_dict(found.generator.text_encoder.state_dict())
+    for name, part in (("autoencoder", found.autoencoder), ("text", reader), ("transformer", found.generator)):
         run = Run(part.requires_grad_(True), Recipe(project.folder / name, minutes=0))
         if not run.file.exists():
             run.save_now()
@@ -108,6 +123,17 @@ def autoencoder_of(project: Project) -> Autoencoder:
     run.model.load_state_dict(run.averaged)
     assert isinstance(run.model, Autoencoder)
     return run.model.to(project.device).eval().requires_grad_(False)
+
+
+def text_encoder_of(project: Project) -> TextEncoder:
+    """The run's text encoder with its averaged weights. Raises BadRequest where none was trained yet."""
+    folder = project.folder / "text"
+    if not (folder / "state.safetensors").exists():
+        raise BadRequest(f"'{project.folder}' has no text encoder yet; run 'himmel train text' first")
+    run = Run(TextReader(project.preset.text, project.vocabulary), Recipe(folder, minutes=0))
+    run.model.load_state_dict(run.averaged)
+    assert isinstance(run.model, TextReader)
+    return run.model.encoder
 
 
 def export(project: Project, target: Path) -> None:

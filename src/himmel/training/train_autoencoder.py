@@ -29,8 +29,8 @@ MUON_RATE = 0.012
 class AutoencoderTraining:
     """What the autoencoder is shown: ``clips`` of ``frames`` (1 + 4k) a step, cut anywhere from a scene.
 
-    With ``pictures_stay`` single pictures keep their latents, so that a transformer that has learned
-    pictures stays valid while the encoding of motion and all of the decoding go on learning.
+    With ``latents_stay`` decoding alone goes on learning, so that a transformer that was trained on the
+    latents stays valid.
     """
 
     vocabulary: Vocabulary
@@ -40,7 +40,7 @@ class AutoencoderTraining:
     scene_frames: int = 49
     pool: int = 256
     reuse: float = 2.0
-    pictures_stay: bool = False
+    latents_stay: bool = False
 
 
 def train_autoencoder(
@@ -50,18 +50,20 @@ def train_autoencoder(
     torch.manual_seed(0)
     run = Run(Autoencoder(config).to(device), recipe)
     assert isinstance(run.model, Autoencoder)
-    if training.pictures_stay:
+    if training.latents_stay:
         run.restart_from_average()
-        for part in (run.model.encoder.frame, run.model.encoder.first):
-            part.requires_grad_(False)
+        run.model.encoder.requires_grad_(False)
     pool = Pool(training.vocabulary, lambda s: _excerpts(training, s), training.pool, training.reuse, run.step * 100)
     chance = random.Random(run.step)
     held = training.renderer.render(_validation(training), training.scene_frames)[:, : 4 * training.frames - 3]
 
     def loss_of(step: int) -> Tensor:
         pixels = pool.batch(training.clips)[1].to(device).float() / 255
-        change = chance.choices(CHANGES, CHANGE_ODDS)[0]
-        return reconstruction_loss(_through(run.model, pixels, LATENT_NOISE, change), change(pixels))
+        change = as_it_is if training.latents_stay else chance.choices(CHANGES, CHANGE_ODDS)[0]
+        # Half precision is two to three times as fast, on graphics cards and on the CPUs that know bfloat16.
+        with torch.autocast(device.type, torch.bfloat16):
+            decoded = _through(run.model, pixels, LATENT_NOISE, change)
+        return reconstruction_loss(decoded.float(), change(pixels))
 
     def measure() -> dict[str, float]:
         with run.evaluated():

@@ -138,13 +138,13 @@ def shrink(time: Tensor, pace: Pace) -> Offset:
 
 
 def rise(time: Tensor, pace: Pace) -> Offset:
-    return _with(time, y=-0.75 * pace.reach * pace.progress(time))
+    return _with(time, y=-0.65 * pace.reach * pace.progress(time))
 
 
 def fall(time: Tensor, pace: Pace) -> Offset:
     # Gravity has its own easing: slow, then fast, then rest on the ground.
     u = (time / pace.course).clamp(0, 1)
-    return _with(time, y=-0.75 * pace.reach * (1 - torch.lerp(u, u * u, pace.easing)))
+    return _with(time, y=-0.65 * pace.reach * (1 - torch.lerp(u, u * u, pace.easing)))
 
 
 def rock(time: Tensor, pace: Pace) -> Offset:

@@ -22,7 +22,7 @@ from himmel.world.panoramas import draw_windows, scaled
 from himmel.world.scene import Scene
 from himmel.world.sets import draw_backdrops
 from himmel.world.sprites import Atlas
-from himmel.world.staging import CameraPath, CutOut, Poses, camera_path, cut_outs, poses
+from himmel.world.staging import CameraPath, CutOut, Poses, camera_path, cut_outs, poses, usual_zoom
 from himmel.world.vocabulary import PANORAMAS
 from himmel.world.weather import draw_weather
 
@@ -116,7 +116,7 @@ class Renderer:
             ),
             self.width / self.height,
         ).to(self.device)
-        levels = [self._level(c.height * float(camera.zoom[c.clip].mean())) for c in cast]
+        levels = [self._level(c.height * usual_zoom(scenes[c.clip].camera)) for c in cast]
         for layer in sorted({c.layer for c in cast}):
             for level in sorted({lv for lv, c in zip(levels, cast, strict=True) if c.layer == layer}):
                 rows = [i for i, c in enumerate(cast) if c.layer == layer and levels[i] == level]

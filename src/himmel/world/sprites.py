@@ -29,7 +29,7 @@ from himmel.world.vocabulary import Vocabulary
 
 __all__ = ["Atlas", "atlas_for", "build_atlas", "fetch"]
 
-ATLAS_VERSION = 2  # counts up when the same art gives other pixels
+ATLAS_VERSION = 3  # counts up when the same art gives other pixels
 MARGIN = 1 / 32  # of the square, on each side
 FAINT = 8  # alpha up to this does not count as picture
 
@@ -38,7 +38,7 @@ FAINT = 8  # alpha up to this does not count as picture
 class Atlas:
     """Pictures by (noun, style), all of one square size, all facing right where they have a side.
 
-    ``pixels`` is uint8 (N, 4, S, S), straight RGBA, each picture centred on its bounding box. ``panoramas`` are
+    ``pixels`` is uint8 (N, 4, S, S), straight RGBA, each picture centred across and standing on the lower margin. ``panoramas`` are
     the photographed backdrops by setting, uint8 (3, H, W), as ``panoramas.build_panoramas`` makes them; they
     have a file of their own.
     """
@@ -103,7 +103,10 @@ def build_atlas(nouns: Sequence[str], styles: Sequence[str], cache: Path, size: 
 
 
 def fitted(picture: Image.Image, size: int) -> Image.Image:
-    """The picture cut to what is visible, scaled to a square of this size with a margin, and centred."""
+    """The picture cut to what is visible, scaled to a square with a margin; it stands on the lower one, centred across.
+
+    Feet, keels and wheels lie at the same height in every picture, so that everything stands on the ground.
+    """
     picture = picture.convert("RGBA")
     box = picture.getchannel("A").point(lambda alpha: 255 * (alpha > FAINT)).getbbox()
     if box is None:
@@ -111,7 +114,7 @@ def fitted(picture: Image.Image, size: int) -> Image.Image:
     inner = round(size * (1 - 2 * MARGIN))
     shape = ImageOps.contain(picture.crop(box), (inner, inner), Image.Resampling.LANCZOS)
     square = Image.new("RGBA", (size, size))
-    square.paste(shape, ((size - shape.width) // 2, (size - shape.height) // 2))
+    square.paste(shape, ((size - shape.width) // 2, (size + inner) // 2 - shape.height))
     return square
 
 

@@ -18,7 +18,7 @@ from himmel.world.scene import Actor, Scene
 from himmel.world.sets import ground_line
 
 CAMERA_SECONDS = 4.0
-HEIGHT_OF = {"small": 0.66, "normal": 1.0, "big": 1.3}  # of a lone actor, in half frame heights
+HEIGHT_OF = {"small": 0.75, "normal": 1.1, "big": 1.4}  # of a lone actor, in half frame heights
 CROWD = {1: 1.0, 2: 0.78, 3: 0.62, 4: 0.5}  # the more there are, the smaller
 FLOATING = -0.1  # resting height where a setting has no ground
 FLOATING_LOW = 0.35  # and of what needs room above
@@ -110,6 +110,11 @@ def camera_path(scenes: Sequence[Scene], time: Tensor) -> CameraPath:
     return CameraPath(zoom, x, y)
 
 
+def usual_zoom(camera: str) -> float:
+    """A camera's magnification halfway through its move: for which size pictures are chosen, whatever frames are drawn."""
+    return float(_camera(camera, torch.tensor(0.5))[0])
+
+
 def _camera(kind: str, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     zero = torch.zeros_like(u)
     match kind:
@@ -171,10 +176,19 @@ def _places(scene: Scene) -> list[list[_Place]]:
 def _row(actor: Actor, rng: random.Random) -> list[_Place]:
     size = CROWD[actor.count]
     if actor.count == 1:
-        free = 0.0 if {"go_right", "go_left", "zigzag"} & set(actor.motions) else 0.3
-        return [_Place(rng.uniform(-free, free), 0, size, 0)]
+        return [_Place(rng.uniform(*_free(actor)), 0, size, 0)]
     step = 1.5 / actor.count
     return [_Place(step * (i - (actor.count - 1) / 2), 0, size, i) for i in range(actor.count)]
+
+
+def _free(actor: Actor) -> tuple[float, float]:
+    """Where a lone actor may rest, across; who goes somewhere may also begin in the middle and leave the frame."""
+    ways = [motion for motion in actor.motions if motion in ("go_left", "go_right", "zigzag")]
+    if not ways:
+        return -0.3, 0.3
+    if len(actor.motions) > 1:
+        return 0.0, 0.0
+    return (-0.5, 0.1) if ways[0] == "go_left" else (-0.1, 0.5)
 
 
 def _cut_out(clip: int, scene: Scene, actor: Actor, place: _Place) -> CutOut:

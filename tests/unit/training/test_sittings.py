@@ -8,7 +8,8 @@ from himmel.engine.model import Generator, VideoModel
 from himmel.engine.presets import TINY
 from himmel.errors import BadRequest
 from himmel.training.loop import Recipe, Run
-from himmel.training.sittings import Project, autoencoder_of, begin_from, export
+from himmel.training.sittings import Project, autoencoder_of, begin_from, export, text_encoder_of
+from himmel.training.train_text import TextReader
 from himmel.words import WordList
 
 
@@ -18,7 +19,12 @@ def project(tmp_path):
     torch.manual_seed(0)
     project = Project.named("tiny", tmp_path / "run", tmp_path / "cache", torch.device("cpu"))
     project.tokenizer()
-    for name, part in (("autoencoder", Autoencoder(TINY.autoencoder)), ("transformer", Generator(config(project)))):
+    parts = {
+        "autoencoder": Autoencoder(TINY.autoencoder),
+        "text": TextReader(TINY.text, project.vocabulary),
+        "transformer": Generator(config(project)),
+    }
+    for name, part in parts.items():
         run = Run(part, Recipe(project.folder / name, minutes=0))
         run.save_now()
         run.log.write_text('{"step": 0}\n')
@@ -52,6 +58,8 @@ def test_a_model_begins_a_run_but_never_replaces_one(project, tmp_path):
     begun = autoencoder_of(anew).state_dict()
     for name, value in autoencoder_of(project).state_dict().items():
         assert torch.allclose(value, begun[name], atol=1e-3)
+    (name, token), *_ = text_encoder_of(anew).named_parameters()
+    assert torch.allclose(VideoModel.load(tmp_path / "pebble", torch.device("cpu")).generator.text_encoder.get_parameter(name), token)
     assert len(anew.tokenizer()) == len(project.tokenizer())
     written = (anew.folder / "transformer" / "state.safetensors").stat().st_mtime_ns
     begin_from(anew, tmp_path / "pebble")
