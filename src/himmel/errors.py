@@ -75,3 +75,19 @@ class DeviceUnavailable(BadRequest):
 
     def __init__(self, name: str, available: list[str]) -> None:
         super().__init__(f"device '{name}' is not available here; available: auto, {', '.join(available)}")
+
+
+class ApiError(HimmelError):
+    """An answer of the server that is no success; ``str`` is the message that the client reads."""
+
+    def __init__(
+        self, status: int, code: str, message: str, *, param: str | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.param, self.retry_after = status, code, param, retry_after
+
+    @property
+    def kind(self) -> str:
+        """The Videos API's word for this class of errors."""
+        kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+        return kinds.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")

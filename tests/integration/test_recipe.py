@@ -1,4 +1,4 @@
-"""The whole recipe on the tiny preset with drawn shapes: art, autoencoder, text encoder, transformer, resume, export, a clip."""
+"""The whole recipe on the tiny preset with drawn shapes: art, autoencoder, words, transformer, export, a clip."""
 
 from dataclasses import replace
 
@@ -11,7 +11,14 @@ from himmel.backends.native import NativeBackend
 from himmel.spec import VideoRequest
 from himmel.training import sittings, train_transformer
 from himmel.training.loop import Recipe
-from himmel.training.sittings import Project, autoencoder_sitting, export, text_encoder_of, text_sitting, transformer_sitting
+from himmel.training.sittings import (
+    Project,
+    autoencoder_sitting,
+    export,
+    text_encoder_of,
+    text_sitting,
+    transformer_sitting,
+)
 from himmel.training.train_transformer import Diet
 from himmel.world.sprites import Atlas
 from himmel.world.vocabulary import PLAIN

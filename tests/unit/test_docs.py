@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import typer.main
 
 from himmel.cli.app import app
+from himmel.studio.settings import MEANING, Settings, variable
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference.md"
@@ -85,7 +87,8 @@ def test_the_tree_in_the_readme_has_a_line_for_every_file_and_no_other() -> None
         if name.endswith(".py"):
             shown.add(folder + name)
     package = ROOT / "src" / "himmel"
-    assert shown == {p.relative_to(package).as_posix() for p in package.rglob("*.py") if p.name != "__init__.py"}
+    real = {p.relative_to(package) for p in package.rglob("*.py") if p.name != "__init__.py"}
+    assert shown == {path.as_posix() for path in real if "migrations" not in path.parts}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -136,3 +139,10 @@ def test_headings_of_a_page_never_skip_a_level() -> None:
         text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
         levels = [len(m) for m in re.findall(r"^(#+) ", text, re.MULTILINE)]
         assert levels[0] == 1 and all(after <= before + 1 for before, after in pairwise(levels)), page
+
+
+def test_the_reference_knows_every_setting_of_the_server_with_its_meaning_and_default() -> None:
+    section = REFERENCE.read_text(encoding="utf-8").split("\n## Settings of the server\n")[1].split("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    shown = {row[0].strip("`"): (row[1].strip("`"), row[2], row[3] if len(row) > 3 else "") for row in rows}
+    assert shown == {f.name: (variable(f.name), MEANING[f.name], str(f.default)) for f in fields(Settings)}

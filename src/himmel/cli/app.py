@@ -21,6 +21,7 @@ from himmel.cli.evaluate import evaluate
 from himmel.cli.generate import generate
 from himmel.cli.info import info
 from himmel.cli.models import models
+from himmel.cli.serve import keys, serve, worker
 from himmel.cli.train import train
 from himmel.cli.world import world
 from himmel.errors import HimmelError
@@ -41,6 +42,9 @@ app.command("credits")(show_credits)
 app.add_typer(world, name="world")
 app.add_typer(train, name="train")
 app.command("evaluate")(evaluate)
+app.command("serve")(serve)
+app.command("worker")(worker)
+app.add_typer(keys, name="keys")
 
 
 def _print_version(wanted: bool) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -181,13 +181,13 @@ def _make(
 
 def _write(request: VideoRequest, path: Path, backend: Backend, bar: Bar) -> Recipe:
     """One clip from the request to the complete file."""
-    from himmel.media.recipe import Recipe
+    from himmel.media.recipe import Recipe, build_of_torch
     from himmel.media.video_io import write_video
 
     settled = request.resolved(backend.info)
     assert settled.size and settled.fps
     recipe = Recipe.of(
-        settled, backend.info, device=backend.device, himmel_version=version("himmel"), build=_build_of_torch()
+        settled, backend.info, device=backend.device, himmel_version=version("himmel"), build=build_of_torch()
     )
     with closing(backend.generate(settled)) as events:
         write_video(path, _frames(events, bar), size=settled.size, fps=settled.fps, metadata=recipe.to_json())
@@ -200,14 +200,6 @@ def _frames(events: Iterator[Progress | np.ndarray], bar: Bar) -> Iterator[np.nd
             bar.show(event)
         else:
             yield event
-
-
-def _build_of_torch() -> str:
-    """The version of torch, without importing it: another one may round differently."""
-    try:
-        return f"torch {version('torch')}"
-    except PackageNotFoundError:
-        return "no torch"
 
 
 def _name_unknown_words(prompt: str, backend: Backend) -> None:

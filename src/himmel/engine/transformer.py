@@ -231,9 +231,7 @@ class CrossAttention(nn.Module):
 
 def _to_tokens(local: Tensor, batch: int) -> Tensor:
     """(B · F, local, h, w) to (B, F, N, local · 4)."""
-    return rearrange(
-        local, "(b f) c (rows p) (columns q) -> b f (rows columns) (c p q)", b=batch, p=PATCH, q=PATCH
-    )
+    return rearrange(local, "(b f) c (rows p) (columns q) -> b f (rows columns) (c p q)", b=batch, p=PATCH, q=PATCH)
 
 
 def _to_picture(tokens: Tensor, grid: tuple[int, int]) -> Tensor:

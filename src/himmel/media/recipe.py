@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from himmel.errors import BadRecipe, NoRecipe, UnreadableMedia
@@ -126,6 +127,14 @@ def picture_hash(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise UnreadableMedia(path, error.strerror or str(error)) from error
+
+
+def build_of_torch() -> str:
+    """The version of torch, without importing it: another one may round differently."""
+    try:
+        return f"torch {version('torch')}"
+    except PackageNotFoundError:
+        return "no torch"
 
 
 def _fits(value: object, kind: str) -> bool:

@@ -76,9 +76,7 @@ def autoencoder_sitting(project: Project, recipe: Recipe, clips: int, latents_st
 
 def text_sitting(project: Project, recipe: Recipe, captions: int) -> Run:
     """Train the project's text encoder for the recipe's minutes, ``captions`` a step."""
-    return train_text(
-        project.preset.text, project.vocabulary, project.tokenizer(), recipe, captions, project.device
-    )
+    return train_text(project.preset.text, project.vocabulary, project.tokenizer(), recipe, captions, project.device)
 
 
 def transformer_sitting(project: Project, recipe: Recipe, diets: tuple[Diet, ...]) -> Run:

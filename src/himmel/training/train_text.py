@@ -28,7 +28,12 @@ NOTHING = "-"
 
 
 def train_text(
-    config: TextConfig, vocabulary: Vocabulary, tokenizer: Tokenizer, recipe: Recipe, captions: int, device: torch.device
+    config: TextConfig,
+    vocabulary: Vocabulary,
+    tokenizer: Tokenizer,
+    recipe: Recipe,
+    captions: int,
+    device: torch.device,
 ) -> Run:
     """Train, or go on training, for the recipe's minutes, ``captions`` a step; the run's folder holds the state."""
     torch.manual_seed(0)

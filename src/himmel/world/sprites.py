@@ -38,9 +38,9 @@ FAINT = 8  # alpha up to this does not count as picture
 class Atlas:
     """Pictures by (noun, style), all of one square size, all facing right where they have a side.
 
-    ``pixels`` is uint8 (N, 4, S, S), straight RGBA, each picture centred across and standing on the lower margin. ``panoramas`` are
-    the photographed backdrops by setting, uint8 (3, H, W), as ``panoramas.build_panoramas`` makes them; they
-    have a file of their own.
+    ``pixels`` is uint8 (N, 4, S, S), straight RGBA, each picture centred across and standing on the lower margin.
+    ``panoramas`` are the photographed backdrops by setting, uint8 (3, H, W), as ``panoramas.build_panoramas``
+    makes them; they have a file of their own.
     """
 
     keys: tuple[tuple[str, str], ...]

@@ -111,7 +111,7 @@ def camera_path(scenes: Sequence[Scene], time: Tensor) -> CameraPath:
 
 
 def usual_zoom(camera: str) -> float:
-    """A camera's magnification halfway through its move: for which size pictures are chosen, whatever frames are drawn."""
+    """A camera's magnification halfway through its move, by which the size of pictures is chosen."""
     return float(_camera(camera, torch.tensor(0.5))[0])
 
 

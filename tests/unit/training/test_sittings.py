@@ -59,7 +59,9 @@ def test_a_model_begins_a_run_but_never_replaces_one(project, tmp_path):
     for name, value in autoencoder_of(project).state_dict().items():
         assert torch.allclose(value, begun[name], atol=1e-3)
     (name, token), *_ = text_encoder_of(anew).named_parameters()
-    assert torch.allclose(VideoModel.load(tmp_path / "pebble", torch.device("cpu")).generator.text_encoder.get_parameter(name), token)
+    assert torch.allclose(
+        VideoModel.load(tmp_path / "pebble", torch.device("cpu")).generator.text_encoder.get_parameter(name), token
+    )
     assert len(anew.tokenizer()) == len(project.tokenizer())
     written = (anew.folder / "transformer" / "state.safetensors").stat().st_mtime_ns
     begin_from(anew, tmp_path / "pebble")

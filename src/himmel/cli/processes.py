@@ -1,0 +1,55 @@
+"""The server's process and the workers beside it.
+
+Owns: starting, watching and ending them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+if TYPE_CHECKING:
+    from himmel.studio.server import Server
+
+WATCH_SECONDS = 1.0
+
+
+def serve_with_workers(server: Server) -> None:
+    """Serve until Ctrl-C; workers that die are started again."""
+    from himmel.studio.app import make_app
+
+    settings = server.settings
+    over = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(server, over))
+    config = uvicorn.Config(make_app(server), settings.host, settings.port, log_level="warning", timeout_keep_alive=30)
+    watcher.start()
+    try:
+        uvicorn.Server(config).run()
+    finally:
+        over.set()
+        watcher.join()
+        server.database.close()
+
+
+def _watch(server: Server, over: threading.Event) -> None:
+    """Keep as many workers alive as the settings say, and take back the jobs of silent ones."""
+    settings = server.settings
+    command = [sys.executable, "-m", "himmel", "worker", "--model", settings.model]
+    command += ["--server", f"http://{settings.host}:{settings.port}"]
+    environment = {**os.environ, "HIMMEL_WORKER_TOKEN": server.keys.worker_token()}
+    workers: list[subprocess.Popen[bytes]] = []
+    while not over.is_set():
+        workers = [worker for worker in workers if worker.poll() is None]
+        while len(workers) < settings.workers:
+            workers.append(subprocess.Popen(command, env=environment))
+        server.queue.take_back()
+        over.wait(WATCH_SECONDS)
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.wait()

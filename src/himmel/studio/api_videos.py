@@ -1,0 +1,212 @@
+"""The Videos API: making clips, asking after them, fetching and deleting them.
+
+Owns: these routes. What a body may say stands in ``schemas``, what happens to a job in ``queue``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+import json
+import re
+import secrets
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+from sqlalchemy import select
+from starlette.datastructures import UploadFile
+
+from himmel.errors import ApiError
+from himmel.studio.auth import Caller
+from himmel.studio.bodies import read_body
+from himmel.studio.database import jobs
+from himmel.studio.jobs import FINAL, Job, Status, find
+from himmel.studio.schemas import DEFAULT_SIZE, CreateVideo, Deleted, Video, VideoList, validated
+from himmel.studio.server import Server, caller_of, server_of
+
+MEDIA = {"video": "video/mp4", "thumbnail": "image/webp", "spritesheet": "image/jpeg"}
+PICTURES = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png", b"RIFF": "webp"}
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            kind: {"schema": CreateVideo.model_json_schema()} for kind in ("multipart/form-data", "application/json")
+        },
+    }
+}
+
+router = APIRouter(prefix="/v1/videos", tags=["videos"])
+TheServer = Annotated[Server, Depends(server_of)]
+TheCaller = Annotated[Caller, Depends(caller_of)]
+
+
+@router.post("", openapi_extra=BODY)
+async def create(request: Request, server: TheServer, caller: TheCaller) -> Video:
+    """Make a clip from a prompt, and from a first frame where one is given."""
+    fields = await read_body(request, server.settings.upload_bytes)
+    return await run_in_threadpool(_create, server, caller, fields, request.headers.get("idempotency-key"))
+
+
+def _create(server: Server, caller: Caller, fields: dict[str, Any], once: str | None) -> Video:
+    body = validated(CreateVideo, fields)
+    values = _settled(server, body)
+    picture = _picture(fields.get("input_reference"))
+    server.storage.check_space()
+    values["first_frame"] = server.storage.put(io.BytesIO(picture)) if picture else None
+    same = json.dumps([body.model_dump(), values["first_frame"]], sort_keys=True)
+    digest = hashlib.sha256(same.encode()).hexdigest()
+    job = server.queue.accept(caller.account_id, values, server.cost_of(values), once=(once, digest) if once else None)
+    return server.shown(job)
+
+
+def _settled(server: Server, body: CreateVideo) -> dict[str, Any]:
+    """The request as it is kept: with the model that is meant and the seed that is used. Raises ApiError (400)."""
+    model = server.settings.model_for(body.model)
+    if model != server.settings.model:
+        raise ApiError(400, "model_not_found", f"there is no model '{body.model}' here", param="model")
+    return body.model_dump() | {
+        "asked_model": body.model,
+        "model": model,
+        "asked_seconds": body.seconds,
+        "seconds": float(body.seconds),
+        "seed": secrets.randbelow(2**31) if body.seed is None else body.seed,
+        "first_frame": None,
+    }
+
+
+@router.post("/edits")
+async def edit(request: Request, server: TheServer, caller: TheCaller) -> Video:
+    """Change a clip by a prompt. No model of ours can yet: the job fails with the code ``task_not_supported``."""
+    return await _derived("edit", request, server, caller)
+
+
+@router.post("/extensions")
+async def extend(request: Request, server: TheServer, caller: TheCaller) -> Video:
+    """Go on from a clip. No model of ours can yet: the job fails with the code ``task_not_supported``."""
+    return await _derived("extend", request, server, caller)
+
+
+@router.post("/{video_id}/remix")
+async def remix(video_id: str, request: Request, server: TheServer, caller: TheCaller) -> Video:
+    """Make a clip anew in another way. No model of ours can yet, see :func:`edit`."""
+    return await _derived("remix", request, server, caller, video_id)
+
+
+async def _derived(task: str, request: Request, server: Server, caller: Caller, video_id: str | None = None) -> Video:
+    fields = await read_body(request, server.settings.upload_bytes)
+    return await run_in_threadpool(_refused, task, server, caller, fields, video_id)
+
+
+def _refused(task: str, server: Server, caller: Caller, fields: dict[str, Any], video_id: str | None) -> Video:
+    """A job that says what the model cannot do; never another clip in its place."""
+    given = fields.get("video")
+    parent_id = video_id or (given.get("id") if isinstance(given, dict) else None)
+    if parent_id is None and not isinstance(given, UploadFile):
+        raise ApiError(400, "invalid_value", "give the clip: a file, or {'id': …}", param="video")
+    parent = _own(server, caller, str(parent_id)).request if parent_id else {}
+    usual = {"model": parent.get("asked_model", "sora-2"), "size": parent.get("size", DEFAULT_SIZE)}
+    body = validated(CreateVideo, usual | {"seconds": parent.get("asked_seconds", "4")} | fields)
+    values = _settled(server, body)
+    message = f"the model '{values['model']}' cannot {task} clips yet"
+    return server.shown(server.queue.refuse(caller.account_id, values, parent_id, "task_not_supported", message))
+
+
+@router.get("")
+def listed(
+    server: TheServer,
+    caller: TheCaller,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=0, le=100)] = 20,
+    order: Literal["asc", "desc"] = "desc",
+) -> VideoList:
+    """The account's clips, newest first, page by page."""
+    mine = select(jobs).where(jobs.c.account_id == caller.account_id, jobs.c.deleted_at.is_(None))
+    with server.database.read() as connection:
+        if after:
+            cursor = _known(find(connection, after, caller.account_id), after)
+            mine = mine.where(jobs.c.number < cursor.number if order == "desc" else jobs.c.number > cursor.number)
+        by_age = jobs.c.number.desc() if order == "desc" else jobs.c.number
+        rows = connection.execute(mine.order_by(by_age).limit(limit + 1)).all()
+    page = [Job.of(row) for row in rows[:limit]]
+    return VideoList(
+        data=[server.shown(job) for job in page],
+        first_id=page[0].id if page else None,
+        last_id=page[-1].id if page else None,
+        has_more=len(rows) > limit,
+    )
+
+
+@router.get("/{video_id}")
+def retrieve(video_id: str, server: TheServer, caller: TheCaller, response: Response) -> Video:
+    """How a clip is getting on."""
+    job = _own(server, caller, video_id)
+    if job.status not in FINAL:
+        response.headers["openai-poll-after-ms"] = str(server.settings.poll_ms)
+    return server.shown(job)
+
+
+@router.delete("/{video_id}")
+def delete(video_id: str, server: TheServer, caller: TheCaller) -> Deleted:
+    """Take a clip away; one that is still being made is cancelled."""
+    _known(server.queue.cancel(video_id, caller.account_id, delete=True), video_id)
+    return Deleted(id=video_id)
+
+
+@router.post("/{video_id}/cancel")
+def cancel(video_id: str, server: TheServer, caller: TheCaller) -> Video:
+    """Stop making a clip; one that is done stays as it is."""
+    return server.shown(_known(server.queue.cancel(video_id, caller.account_id), video_id))
+
+
+@router.get("/{video_id}/content")
+def content(
+    video_id: str,
+    server: TheServer,
+    caller: TheCaller,
+    variant: Literal["video", "thumbnail", "spritesheet"] = "video",
+) -> FileResponse:
+    """The finished clip, its first frame, or its frames on one sheet. Ranges are served."""
+    job = _own(server, caller, video_id)
+    if job.status != Status.COMPLETED:
+        raise ApiError(404, "video_not_ready", f"the clip is not there: the job is {job.status}")
+    ending = MEDIA[variant].partition("/")[2]
+    return FileResponse(
+        server.storage.path(job.results[variant]), media_type=MEDIA[variant], filename=f"{video_id}.{ending}"
+    )
+
+
+def _own(server: Server, caller: Caller, video_id: str) -> Job:
+    with server.database.read() as connection:
+        return _known(find(connection, video_id, caller.account_id), video_id)
+
+
+def _known(job: Job | None, video_id: str) -> Job:
+    if job is None:
+        raise ApiError(404, "video_not_found", f"there is no video '{video_id[:80]}'", param="video_id")
+    return job
+
+
+def _picture(given: Any) -> bytes | None:
+    """The bytes of a first frame in any of its forms. Raises ApiError (400) for what is no picture."""
+    name = "input_reference"
+    match given:
+        case None:
+            return None
+        case UploadFile():
+            content = given.file.read()
+        case {"image_url": str(url)} if found := re.match(r"data:image/(?:jpeg|png|webp);base64,", url):
+            try:
+                content = base64.b64decode(url[found.end() :], validate=True)
+            except binascii.Error:
+                raise ApiError(400, "invalid_image", "the data URL is no base64", param=name) from None
+        case {"image_url": _}:
+            raise ApiError(400, "unsupported_image_url", "only data URLs are read so far", param=name)
+        case _:
+            raise ApiError(400, "invalid_value", "give a file, or {'image_url': 'data:image/png;base64,…'}", param=name)
+    if not any(content.startswith(magic) for magic in PICTURES):
+        raise ApiError(400, "invalid_image", "the first frame must be a JPEG, PNG or WebP picture", param=name)
+    return content

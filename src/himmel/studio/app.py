@@ -1,0 +1,88 @@
+"""The application: routes, error envelopes and request numbers put together.
+
+Owns: what holds for every route.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from himmel.errors import ApiError, BadRequest
+from himmel.studio import api_models, api_videos, api_workers
+from himmel.studio.server import Server
+
+log = logging.getLogger("himmel.studio")
+
+
+def make_app(server: Server) -> FastAPI:
+    """The application of one server."""
+    app = FastAPI(title="Himmel", version="1", docs_url=None, redoc_url=None)
+    app.state.server = server
+    for router in (api_videos.router, api_models.router, api_workers.router):
+        app.include_router(router)
+    app.add_api_route("/healthz", lambda: {"status": "ok"}, tags=["health"])
+    app.add_middleware(RequestNumber)
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(BadRequest, _bad_request)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _fault)
+    return app
+
+
+class RequestNumber:
+    """Gives every answer an ``x-request-id``, whatever becomes of the request."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self.app = app
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        number = f"req_{secrets.token_hex(12)}".encode()
+
+        async def numbered(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", number)]
+            await send(message)
+
+        await self.app(scope, receive, numbered if scope["type"] == "http" else send)
+
+
+def _envelope(error: ApiError) -> JSONResponse:
+    body = {"message": str(error), "type": error.kind, "param": error.param, "code": error.code}
+    headers = {"retry-after": str(error.retry_after)} if error.retry_after else None
+    return JSONResponse({"error": body}, error.status, headers)
+
+
+def _api_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiError)
+    return _envelope(error)
+
+
+def _bad_request(_: Request, error: Exception) -> JSONResponse:
+    return _envelope(ApiError(400, "invalid_value", str(error)))
+
+
+def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    name = str(first["loc"][-1])
+    return _envelope(ApiError(400, "invalid_value", f"{name}: {first['msg']}", param=name))
+
+
+def _http_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    codes = {404: "not_found", 405: "method_not_allowed"}
+    return _envelope(ApiError(error.status_code, codes.get(error.status_code, "error"), str(error.detail)))
+
+
+def _fault(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _envelope(ApiError(500, "internal_error", "the server made a mistake; it was noted"))

@@ -1,0 +1,257 @@
+"""The queue: who is served next, by whom, and what happens when a worker falls silent.
+
+Owns: accepting, claiming, leases, finishing, cancelling, fair shares, positions and waiting times.
+
+Shares are fair in compute-seconds (start-time fair queueing, Goyal et al. 1996, by account): every account has a
+virtual time, the compute-seconds that it was served over its weight. The account that is furthest behind goes
+next, and one that comes back from idling begins where the queue stands, so nobody saves up or falls behind. A
+claim is charged by its estimate and corrected by what it really took. Priority counts within an account only.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from himmel.errors import ApiError
+from himmel.studio import jobs as job_table
+from himmel.studio.database import Database, accounts, jobs
+from himmel.studio.jobs import FINAL, Job, Status, find, first, move
+
+MOST_LOST_LEASES = 2  # then a job is taken to be what kills its workers
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a job stands: how many will be served before it, and the seconds until its end, from … to."""
+
+    ahead: int
+    seconds: tuple[float, float]
+
+
+class Queue:
+    """All jobs of one server. ``now`` gives the time in seconds since 1970, for tests another than the clock."""
+
+    def __init__(
+        self, database: Database, lease_seconds: float, most_queued: int, now: Callable[[], float] = time.time
+    ) -> None:
+        self.database, self.lease_seconds, self.most_queued, self.now = database, lease_seconds, most_queued, now
+
+    def accept(
+        self,
+        account_id: str,
+        request: dict[str, Any],
+        cost: float,
+        *,
+        parent_id: str | None = None,
+        priority: int = 0,
+        once: tuple[str, str] | None = None,
+    ) -> Job:
+        """Keep a new job; when this returns, it is on disk.
+
+        ``cost`` in compute-seconds, ``once`` an idempotency key and the digest of the body that came with it: the
+        same pair gives the job of the first time. Raises ApiError where the key came with another body before, or
+        where the account has too many jobs waiting.
+        """
+        with self.database.write() as connection:
+            if once and (known := _accepted_before(connection, account_id, *once)):
+                return known
+            account = connection.execute(select(accounts).where(accounts.c.id == account_id)).one()
+            if account.queued >= self.most_queued:
+                raise ApiError(
+                    429,
+                    "too_many_queued",
+                    f"{account.queued} jobs are waiting already; ask again later",
+                    retry_after=60,
+                )
+            if account.queued == 0:
+                caught_up = max(account.served, _virtual_time(connection))
+                _change(connection, account_id, served=caught_up)
+            _count(connection, account_id, 1, cost)
+            key, digest = once or (None, None)
+            named = {"parent_id": parent_id, "priority": priority, "idempotency_key": key, "body_digest": digest}
+            return self._insert(connection, account_id, request, status=Status.QUEUED, cost=cost, **named)
+
+    def refuse(self, account_id: str, request: dict[str, Any], parent_id: str | None, code: str, message: str) -> Job:
+        """Keep a job that has failed before it began, so that clients learn of it where they look."""
+        ended = {"status": Status.FAILED, "completed_at": self.now(), "error_code": code, "error_message": message}
+        with self.database.write() as connection:
+            return self._insert(connection, account_id, request, cost=0.0, priority=0, parent_id=parent_id, **ended)
+
+    def _insert(self, connection: Connection, account_id: str, request: dict[str, Any], **values: object) -> Job:
+        job_id = f"video_{secrets.token_hex(16)}"
+        number = (connection.scalar(select(func.max(jobs.c.number))) or 0) + 1
+        new = {"id": job_id, "account_id": account_id, "number": number, "request": request}
+        new |= {"created_at": self.now(), "progress": 0, "attempts": 0, "results": {}, "details": {}}
+        connection.execute(jobs.insert().values(**new, **values))
+        return _existing(connection, job_id)
+
+    def claim(self, worker: str) -> Job | None:
+        """Lease the next job to a worker; None where nothing waits."""
+        with self.database.write() as connection:
+            self._take_back(connection)
+            account = connection.execute(
+                select(accounts).where(accounts.c.queued > 0).order_by(accounts.c.served, accounts.c.id).limit(1)
+            ).first()
+            if account is None:
+                return None
+            waiting = (jobs.c.account_id == account.id) & (jobs.c.status == Status.QUEUED)
+            job = first(connection, select(jobs).where(waiting).order_by(jobs.c.priority.desc(), jobs.c.number))
+            if job is None:
+                raise RuntimeError(f"account {account.id} counts {account.queued} waiting jobs and has none")
+            now = self.now()
+            move(
+                connection,
+                job,
+                Status.IN_PROGRESS,
+                attempts=job.attempts + 1,
+                worker=worker,
+                lease_until=now + self.lease_seconds,
+                started_at=now,
+                progress=0,
+            )
+            _count(connection, account.id, -1, job.cost)
+            _change(connection, account.id, served=account.served + job.cost / account.weight)
+            return _existing(connection, job.id)
+
+    def beat(self, job_id: str, token: int, progress: int) -> bool:
+        """A worker's sign of life; False where the job is not its own any more: cancelled, deleted or given away."""
+        with self.database.write() as connection:
+            job = _leased(connection, job_id, token)
+            if job is None:
+                return False
+            lease = self.now() + self.lease_seconds
+            values = {"lease_until": lease, "progress": max(job.progress, min(99, progress))}
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(**values))
+            return True
+
+    def finish(self, job_id: str, token: int, results: dict[str, str], details: dict[str, Any]) -> bool:
+        """Publish a result; False where the job is not this worker's any more. Exactly one result is published."""
+        with self.database.write() as connection:
+            job = _leased(connection, job_id, token)
+            if job is None:
+                return False
+            return self._end(connection, job, Status.COMPLETED, progress=100, results=results, details=details)
+
+    def fail(self, job_id: str, token: int, code: str, message: str) -> bool:
+        """End a job with an error; False where it is not this worker's any more."""
+        with self.database.write() as connection:
+            job = _leased(connection, job_id, token)
+            if job is None:
+                return False
+            return self._end(connection, job, Status.FAILED, error_code=code, error_message=message)
+
+    def cancel(self, job_id: str, account_id: str, *, delete: bool = False) -> Job | None:
+        """End a job that is not over, and with ``delete`` take it out of sight; None where there is no such job."""
+        with self.database.write() as connection:
+            job = find(connection, job_id, account_id)
+            if job is None:
+                return None
+            if job.status not in FINAL:
+                why = {"error_code": "cancelled", "error_message": "the job was cancelled"}
+                self._end(connection, job, Status.FAILED, **why)
+            ended = _existing(connection, job_id)
+            if delete:
+                connection.execute(update(jobs).where(jobs.c.id == job_id).values(deleted_at=self.now()))
+            return ended
+
+    def place(self, job: Job, workers: int) -> Place:
+        """Position of a waiting job, and when it may be done; of a running one what is left."""
+        with self.database.read() as connection:
+            if job.status != Status.QUEUED:
+                left = max(0.0, job.cost - (self.now() - (job.started_at or self.now())))
+                return Place(0, (left / 2, 2 * left))
+            mine = connection.execute(select(accounts).where(accounts.c.id == job.account_id)).one()
+            before = (jobs.c.priority > job.priority) | (
+                (jobs.c.priority == job.priority) & (jobs.c.number < job.number)
+            )
+            waiting = (jobs.c.account_id == job.account_id) & (jobs.c.status == Status.QUEUED)
+            own, own_cost = connection.execute(
+                select(func.count(), func.coalesce(func.sum(jobs.c.cost), 0.0)).where(waiting & before)
+            ).one()
+            start = mine.served + own_cost / mine.weight
+            others = connection.execute(select(accounts).where(accounts.c.queued > 0, accounts.c.id != mine.id)).all()
+            ahead = [_served_before(other, start) for other in others]
+            count, cost = own + sum(n for n, _ in ahead), own_cost + sum(c for _, c in ahead)
+        wait = cost / max(1, workers) + job.cost
+        return Place(count, (wait / 2, 2 * wait))
+
+    def take_back(self) -> None:
+        """Give the jobs of silent workers to others; after two lost leases the job is at fault."""
+        with self.database.write() as connection:
+            self._take_back(connection)
+
+    def _take_back(self, connection: Connection) -> None:
+        lost = (jobs.c.status == Status.IN_PROGRESS) & (jobs.c.lease_until < self.now())
+        for job in map(Job.of, connection.execute(select(jobs).where(lost)).all()):
+            if job.attempts >= MOST_LOST_LEASES:
+                message = f"its worker fell silent {job.attempts} times; the job is not tried again"
+                self._end(connection, job, Status.FAILED, error_code="worker_lost", error_message=message)
+            elif move(connection, job, Status.QUEUED, lease_until=None, worker=None, progress=0):
+                _count(connection, job.account_id, 1, job.cost)
+                _charge(connection, job.account_id, -job.cost)
+
+    def _end(self, connection: Connection, job: Job, to: Status, **changes: object) -> bool:
+        """Bring a job to its end and settle what the account was charged."""
+        now = self.now()
+        took = now - job.started_at if job.status == Status.IN_PROGRESS and job.started_at else 0.0
+        if not move(connection, job, to, completed_at=now, lease_until=None, cost=took, **changes):
+            return False
+        if job.status == Status.QUEUED:
+            _count(connection, job.account_id, -1, job.cost)
+        else:
+            _charge(connection, job.account_id, took - job.cost)
+        return True
+
+
+def _accepted_before(connection: Connection, account_id: str, key: str, digest: str) -> Job | None:
+    same = (jobs.c.account_id == account_id) & (jobs.c.idempotency_key == key)
+    known = first(connection, select(jobs).where(same))
+    if known and known.body_digest != digest:
+        raise ApiError(409, "idempotency_key_reused", "this Idempotency-Key came with another body before")
+    return known
+
+
+def _existing(connection: Connection, job_id: str) -> Job:
+    return job_table.Job.of(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
+
+
+def _leased(connection: Connection, job_id: str, token: int) -> Job | None:
+    """The job, where it runs and this is the latest claim's token."""
+    job = find(connection, job_id)
+    return job if job and job.status == Status.IN_PROGRESS and job.attempts == token else None
+
+
+def _virtual_time(connection: Connection) -> float:
+    """Where the queue stands: the account that is furthest behind among those that wait, else the furthest of all."""
+    behind = connection.scalar(select(func.min(accounts.c.served)).where(accounts.c.queued > 0))
+    return float(behind if behind is not None else connection.scalar(select(func.max(accounts.c.served))) or 0.0)
+
+
+def _served_before(other: Any, start: float) -> tuple[int, float]:
+    """How many jobs of another account, and of what cost, go before one whose turn comes at virtual time ``start``."""
+    mean = other.queued_cost / other.queued
+    if mean <= 0:
+        return (other.queued, 0.0) if other.served <= start else (0, 0.0)
+    count = min(other.queued, max(0, math.ceil((start - other.served) * other.weight / mean)))
+    return count, count * mean
+
+
+def _count(connection: Connection, account_id: str, jobs_more: int, cost_more: float) -> None:
+    values = {"queued": accounts.c.queued + jobs_more, "queued_cost": accounts.c.queued_cost + jobs_more * cost_more}
+    connection.execute(update(accounts).where(accounts.c.id == account_id).values(**values))
+
+
+def _charge(connection: Connection, account_id: str, seconds: float) -> None:
+    more = seconds / accounts.c.weight
+    connection.execute(update(accounts).where(accounts.c.id == account_id).values(served=accounts.c.served + more))
+
+
+def _change(connection: Connection, account_id: str, **values: float) -> None:
+    connection.execute(update(accounts).where(accounts.c.id == account_id).values(**values))

@@ -1,0 +1,80 @@
+"""What the routes work with: settings, database, queue, storage and keys of one server.
+
+Owns: putting them together, and who may do what. The routes find it in the application's state.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import Request
+
+from himmel.errors import ApiError
+from himmel.studio.auth import Caller, Keys
+from himmel.studio.database import Database
+from himmel.studio.jobs import FINAL, Job
+from himmel.studio.queue import Queue
+from himmel.studio.schemas import Video
+from himmel.studio.settings import Settings
+from himmel.studio.storage import Storage
+
+
+@dataclass
+class Server:
+    """One server's parts. ``speed`` is compute-seconds for a second of clip, as measured lately, by model."""
+
+    settings: Settings
+    database: Database
+    storage: Storage
+    keys: Keys
+    queue: Queue
+    speed: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def opened(cls, settings: Settings) -> Server:
+        """The server in a data folder, which is made where there is none; its database has the newest form."""
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'himmel.sqlite3'}")
+        database.migrate()
+        return cls(
+            settings,
+            database,
+            Storage(settings.data_dir / "files", settings.reserve_bytes),
+            Keys(database, settings.data_dir),
+            Queue(database, settings.lease_seconds, settings.queued_per_account),
+        )
+
+    def cost_of(self, request: dict[str, Any]) -> float:
+        """Compute-seconds that a request will take, by what others of its model took lately."""
+        return float(request["seconds"]) * self.speed.get(request["model"], 2.0)
+
+    def learn_speed(self, job: Job) -> None:
+        """Remember what a finished job took."""
+        model, found = job.request["model"], job.cost / job.request["seconds"]
+        self.speed[model] = 0.8 * self.speed.get(model, found) + 0.2 * found
+
+    def shown(self, job: Job) -> Video:
+        """A job as its account sees it."""
+        place = None if job.status in FINAL else self.queue.place(job, self.settings.workers)
+        return Video.of(job, place)
+
+
+def server_of(request: Request) -> Server:
+    """The server that a request came to."""
+    found = request.app.state.server
+    assert isinstance(found, Server)
+    return found
+
+
+def caller_of(request: Request) -> Caller:
+    """Whom a request speaks for. Raises ApiError (401)."""
+    return server_of(request).keys.caller(request.headers.get("authorization"))
+
+
+def check_worker(request: Request) -> None:
+    """Raise ApiError (401) unless a worker of ours is asking."""
+    token = server_of(request).keys.worker_token()
+    if not hmac.compare_digest(request.headers.get("authorization", ""), f"Bearer {token}"):
+        raise ApiError(401, "invalid_worker_token", "this is no worker of this server")

@@ -1,0 +1,94 @@
+"""Every setting of the server: name, default, meaning; and where its value is taken from.
+
+Owns: the one table of settings. A value comes from a flag, else the environment (``HIMMEL_`` and the name), else
+``settings.toml`` in the data folder, else the default. Knows nothing of what the settings are for.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from himmel.errors import BadRequest
+
+FILE = "settings.toml"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Values as the server uses them; :func:`read_settings` makes one. What they mean stands in ``MEANING``."""
+
+    data_dir: Path = Path("himmel-data")
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    model: str = "papercut"
+    aliases: str = "sora-2=,sora-2-pro="
+    database_url: str = ""
+    lease_seconds: float = 30.0
+    queued_per_account: int = 1000
+    upload_bytes: int = 50_000_000
+    reserve_bytes: int = 500_000_000
+    poll_ms: int = 1000
+
+    def model_for(self, asked: str) -> str:
+        """The model that a name stands for."""
+        aliases = dict(pair.split("=", 1) for pair in self.aliases.split(",") if "=" in pair)
+        return (aliases[asked] or self.model) if asked in aliases else asked
+
+
+MEANING = {
+    "data_dir": "Folder of database, files and the secret that keys are hashed with.",
+    "host": "Address to listen on; beyond this machine only when an account exists.",
+    "port": "Port to listen on.",
+    "workers": "Worker processes that the server starts and watches; 0 if all run elsewhere.",
+    "model": "Model of the server's own workers; 'fake' draws test cards at once.",
+    "aliases": "Names that clients ask for and the models meant, name=model; without a model, 'model' is meant.",
+    "database_url": "Another database than SQLite in the data folder, as SQLAlchemy writes it.",
+    "lease_seconds": "A worker that is silent for so long has lost its job.",
+    "queued_per_account": "Jobs that one account may have waiting.",
+    "upload_bytes": "Largest request body.",
+    "reserve_bytes": "Disk space that stays free: below it no job is accepted.",
+    "poll_ms": "How long clients are told to wait before they ask again, in milliseconds.",
+}
+
+
+def read_settings(flags: Mapping[str, object], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from flags (None where not given), environment and file. Raises BadRequest for what cannot be."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    environ = {f.name: environment[key] for f in fields(Settings) if (key := variable(f.name)) in environment}
+    default = next(f.default for f in fields(Settings) if f.name == "data_dir")
+    folder = Path(str(given.get("data_dir", environ.get("data_dir", default))))
+    values = {**_from_file(folder / FILE), **environ, **given, "data_dir": folder}
+    return Settings(**{name: _converted(name, value) for name, value in values.items()})
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"HIMMEL_{name.upper()}"
+
+
+def _from_file(path: Path) -> dict[str, object]:
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise BadRequest(f"cannot read '{path}': {error}") from None
+    unknown = sorted(set(found) - {f.name for f in fields(Settings)} | (set(found) & {"data_dir"}))
+    if unknown:
+        allowed = ", ".join(f.name for f in fields(Settings) if f.name != "data_dir")
+        raise BadRequest(f"unknown setting '{unknown[0]}' in '{path}'; allowed: {allowed}")
+    return found
+
+
+def _converted(name: str, value: object) -> object:
+    kind = type(next(f.default for f in fields(Settings) if f.name == name))
+    try:
+        return value if isinstance(value, kind) else kind(str(value))
+    except ValueError:
+        wanted = {int: "a whole number", float: "a number"}[kind]
+        raise BadRequest(f"setting '{name}' is '{value}'; allowed: {wanted}") from None

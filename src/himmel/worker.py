@@ -1,0 +1,192 @@
+"""The worker: takes jobs from a server over HTTP, makes the clips, brings them back.
+
+Owns: the life of one worker. Whether it runs beside the server or on another machine is the same to both. It
+knows a server by its address and token, a model by the backend's protocol.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+
+from himmel.backends.protocol import Backend
+from himmel.errors import HimmelError
+from himmel.media.recipe import Recipe, build_of_torch
+from himmel.media.thumbnails import Sheet
+from himmel.media.video_io import write_video
+from himmel.spec import Progress, Size, VideoRequest
+
+log = logging.getLogger("himmel.worker")
+IDLE_SECONDS = 0.5
+BEAT_SECONDS = 0.5  # cancelling is heard of with the answer to a beat
+
+
+class LeaseLost(Exception):
+    """The job was cancelled, deleted or given to somebody else."""
+
+
+@dataclass
+class Worker:
+    """One worker. ``client`` speaks to the server, with its address and the token set."""
+
+    client: httpx2.Client
+    backend: Backend
+    name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
+
+    def run(self) -> None:
+        """Work until Ctrl-C; a server that is away is waited for."""
+        while True:
+            try:
+                busy = self.work_once()
+            except httpx2.HTTPError as error:
+                log.warning("the server does not answer (%s); trying again", error)
+                busy = False
+            if not busy:
+                time.sleep(IDLE_SECONDS)
+
+    def work_once(self) -> bool:
+        """Do one job, where there is one. Raises httpx2.HTTPError where the server cannot be reached."""
+        answer = self.client.post("/workers/claim", json={"worker": self.name}).raise_for_status()
+        if answer.status_code == 204:
+            return False
+        job = _LeasedJob(self.client, **answer.json())
+        try:
+            self._do(job)
+        except LeaseLost:
+            log.info("job %s is not ours any more", job.id)
+        except HimmelError as error:
+            job.fail("generation_failed", str(error))
+        except Exception:  # the next job may be a better one
+            log.exception("job %s failed", job.id)
+            job.fail("worker_fault", "the worker made a mistake; it was noted")
+        return True
+
+    def _do(self, job: _LeasedJob) -> None:
+        with tempfile.TemporaryDirectory() as name, job.kept_alive():
+            folder = Path(name)
+            settled = self._request(job, folder).resolved(self.backend.info)
+            assert settled.size and settled.fps
+            recipe = Recipe.of(
+                settled,
+                self.backend.info,
+                device=self.backend.device,
+                himmel_version=version("himmel"),
+                build=build_of_torch(),
+            )
+            sheet, video = Sheet(settled.frame_count), folder / "clip.mp4"
+            frames = self._frames(job, settled, sheet)
+            write_video(video, frames, size=settled.size, fps=settled.fps, metadata=recipe.to_json())
+            details = {
+                "native_size": str(self.backend.info.native_size),
+                "settings": {"steps": settled.steps, "guidance": settled.guidance, "fps": settled.fps},
+            }
+            job.finish(video, sheet.thumbnail(), sheet.spritesheet(), details)
+
+    def _request(self, job: _LeasedJob, folder: Path) -> VideoRequest:
+        asked = job.request
+        first_frame = folder / "first-frame" if asked["first_frame"] else None
+        if first_frame:
+            first_frame.write_bytes(job.first_frame())
+        return VideoRequest(
+            prompt=asked["prompt"],
+            negative_prompt=asked["negative_prompt"],
+            model=asked["model"],
+            seconds=asked["seconds"],
+            size=Size.parse(asked["size"]),
+            fps=asked["fps"],
+            seed=asked["seed"],
+            steps=asked["steps"],
+            guidance=asked["guidance"],
+            first_frame=str(first_frame) if first_frame else None,
+        )
+
+    def _frames(self, job: _LeasedJob, request: VideoRequest, sheet: Sheet) -> Iterator[np.ndarray]:
+        """Frames as they are made; the sheet sees them too. Raises LeaseLost as soon as it is known."""
+        made = self.backend.generate(request)
+        try:
+            for part in made:
+                job.check()
+                if isinstance(part, Progress):
+                    job.progress = 100 * part.done // max(1, part.total)
+                else:
+                    sheet.see(part)
+                    yield part
+        finally:
+            made.close()
+
+
+@dataclass
+class _LeasedJob:
+    """A job that is ours as long as the server says so."""
+
+    client: httpx2.Client
+    id: str
+    token: int
+    request: dict[str, Any]
+    lease_seconds: float
+    progress: int = 0
+    lost: bool = False
+
+    def check(self) -> None:
+        if self.lost:
+            raise LeaseLost(self.id)
+
+    @contextmanager
+    def kept_alive(self) -> Iterator[None]:
+        """Signs of life from another thread, until the block ends."""
+        over = threading.Event()
+        thread = threading.Thread(target=self._beat, args=(over,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _beat(self, over: threading.Event) -> None:
+        while not over.wait(BEAT_SECONDS):
+            try:
+                answer = self._post("beat", json={"token": self.token, "progress": self.progress})
+            except httpx2.HTTPError:
+                continue  # the lease outlives some silence
+            self.lost = self.lost or answer.status_code == 409
+
+    def first_frame(self) -> bytes:
+        answer = self.client.get(f"/workers/jobs/{self.id}/first-frame", params={"token": self.token})
+        if answer.status_code == 409:
+            raise LeaseLost(self.id)
+        return answer.raise_for_status().content
+
+    def finish(self, video: Path, thumb: bytes, sheet: bytes, details: dict[str, Any]) -> None:
+        with video.open("rb") as file:
+            parts = {"video": file, "thumbnail": thumb, "spritesheet": sheet}
+            form = {"token": str(self.token), "details": json.dumps(details)}
+            answer = self._post("result", data=form, files=parts)
+        if answer.status_code == 409:
+            raise LeaseLost(self.id)
+        answer.raise_for_status()
+
+    def fail(self, code: str, message: str) -> None:
+        self._post("failure", json={"token": self.token, "code": code, "message": message})
+
+    def _post(self, what: str, **values: Any) -> httpx2.Response:
+        return self.client.post(f"/workers/jobs/{self.id}/{what}", **values)
+
+
+def connect(server: str, token: str) -> httpx2.Client:
+    """A client for a server's address and worker token."""
+    return httpx2.Client(base_url=server, headers={"authorization": f"Bearer {token}"}, timeout=30.0)

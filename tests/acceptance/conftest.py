@@ -1,0 +1,68 @@
+"""A server on a free port with a worker beside it, and the stock client pointed at it."""
+
+import socket
+import threading
+import time
+from dataclasses import dataclass
+
+import pytest
+import uvicorn
+from openai import OpenAI
+
+from himmel.backends.fake import FakeBackend
+from himmel.studio.app import make_app
+from himmel.studio.server import Server
+from himmel.studio.settings import Settings
+from himmel.worker import Worker, connect
+
+
+@dataclass
+class Running:
+    """A server that answers, and the means to speak to it."""
+
+    server: Server
+    address: str
+
+    def client(self, name="maker", **options):
+        """The stock client with a key of this account."""
+        return OpenAI(base_url=f"{self.address}/v1", api_key=self.server.keys.create(name), max_retries=0, **options)
+
+    def worker(self):
+        return Worker(connect(self.address, self.server.keys.worker_token()), FakeBackend())
+
+
+@pytest.fixture(scope="session")
+def idle(tmp_path_factory):
+    """A server without workers."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), model="fake", poll_ms=20)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = Server.opened(settings)
+    serving = uvicorn.Server(uvicorn.Config(make_app(server), port=port, log_level="warning"))
+    thread = threading.Thread(target=serving.run, daemon=True)
+    thread.start()
+    while not serving.started:
+        time.sleep(0.01)
+    yield Running(server, f"http://127.0.0.1:{port}")
+    serving.should_exit = True
+    thread.join()
+    server.database.close()
+
+
+@pytest.fixture
+def running(idle):
+    """The same server with a worker that does whatever comes."""
+    over = threading.Event()
+
+    def work():
+        worker = idle.worker()
+        while not over.is_set():
+            if not worker.work_once():
+                over.wait(0.02)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    yield idle
+    over.set()
+    thread.join()

@@ -1,0 +1,211 @@
+"""The queue's promises: nothing accepted is lost, nothing is published twice, nobody waits behind a flood."""
+
+import pytest
+
+from himmel.errors import ApiError
+from himmel.studio import jobs
+from himmel.studio.auth import Keys
+from himmel.studio.database import Database
+from himmel.studio.jobs import MOVES, Status
+from himmel.studio.queue import Queue
+
+
+class House:
+    """A queue with a clock of its own, and accounts by name."""
+
+    def __init__(self, folder):
+        self.database = Database(f"sqlite:///{folder / 'test.sqlite3'}")
+        self.database.migrate()
+        self.keys = Keys(self.database, folder)
+        self.time = 1000.0
+        self.queue = Queue(self.database, lease_seconds=30, most_queued=6, now=lambda: self.time)
+        self.accounts = {}
+
+    def account(self, name):
+        if name not in self.accounts:
+            self.accounts[name] = self.keys.caller(f"Bearer {self.keys.create(name)}").account_id
+        return self.accounts[name]
+
+    def accept(self, name="anna", cost=10.0, **more):
+        return self.queue.accept(self.account(name), {"prompt": "a cat"}, cost, **more)
+
+    def look(self, job):
+        with self.database.read() as connection:
+            return jobs.find(connection, job.id)
+
+    def work(self, seconds=10.0):
+        """Do the next job; gives it."""
+        job = self.queue.claim("worker")
+        self.time += seconds
+        assert self.queue.finish(job.id, job.attempts, {"video": "x"}, {})
+        return job
+
+
+@pytest.fixture
+def house(tmp_path):
+    house = House(tmp_path)
+    yield house
+    house.database.close()
+
+
+def test_a_job_goes_its_way(house):
+    job = house.accept()
+    assert (job.status, house.queue.claim("w").id) == (Status.QUEUED, job.id)
+    running = house.look(job)
+    assert (running.status, running.worker, running.attempts) == (Status.IN_PROGRESS, "w", 1)
+    assert house.queue.beat(job.id, 1, 40)
+    assert house.look(job).progress == 40
+    house.time += 12
+    assert house.queue.finish(job.id, 1, {"video": "abc"}, {"native_size": "64x64"})
+    done = house.look(job)
+    assert (done.status, done.progress, done.results, done.cost) == (Status.COMPLETED, 100, {"video": "abc"}, 12)
+    assert house.queue.claim("w") is None
+
+
+def test_accepted_jobs_survive_a_new_start(house, tmp_path):
+    job = house.accept()
+    house.database.close()
+    again = Database(house.database.url)
+    again.migrate()
+    assert Queue(again, 30, 6).claim("w").id == job.id
+    again.close()
+
+
+def test_a_silent_worker_loses_its_job_and_is_refused_when_it_wakes(house):
+    job = house.accept()
+    sleeper = house.queue.claim("sleeper")
+    house.time += 31
+    taken = house.queue.claim("other")
+    assert (taken.id, taken.attempts) == (job.id, 2)
+    assert not house.queue.beat(job.id, sleeper.attempts, 50)
+    assert not house.queue.finish(job.id, sleeper.attempts, {"video": "old"}, {})
+    assert not house.queue.fail(job.id, sleeper.attempts, "x", "y")
+    assert house.queue.finish(job.id, taken.attempts, {"video": "new"}, {})
+    assert house.look(job).results == {"video": "new"}
+    assert not house.queue.finish(job.id, taken.attempts, {"video": "twice"}, {})
+
+
+def test_beats_keep_a_lease(house):
+    job = house.accept()
+    house.queue.claim("w")
+    for _ in range(5):
+        house.time += 25
+        assert house.queue.beat(job.id, 1, 10)
+    assert house.queue.claim("other") is None
+
+
+def test_a_job_that_kills_its_workers_is_not_tried_for_ever(house):
+    job = house.accept()
+    for _ in range(2):
+        assert house.queue.claim("w").id == job.id
+        house.time += 31
+    assert house.queue.claim("w") is None
+    assert (house.look(job).status, house.look(job).error_code) == (Status.FAILED, "worker_lost")
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_cancelling_ends_a_job_wherever_it_is(house, claimed):
+    job = house.accept()
+    if claimed:
+        house.queue.claim("w")
+    ended = house.queue.cancel(job.id, house.account("anna"))
+    assert (ended.status, ended.error_code) == (Status.FAILED, "cancelled")
+    assert not house.queue.beat(job.id, 1, 10)
+    assert house.queue.claim("w") is None
+    assert house.queue.cancel(job.id, house.account("anna")).error_code == "cancelled"
+    assert house.queue.cancel(job.id, house.account("boris")) is None
+
+
+def test_a_finished_job_stays_finished_when_it_is_cancelled(house):
+    job = house.accept()
+    house.work()
+    assert house.queue.cancel(job.id, house.account("anna")).status == Status.COMPLETED
+
+
+def test_a_newcomer_waits_for_no_flood(house):
+    flood = [house.accept("anna") for _ in range(6)]
+    house.work()
+    newcomer = house.accept("boris")
+    assert house.queue.place(newcomer, workers=1).ahead <= 1
+    order = [house.work().id for _ in range(3)]
+    assert newcomer.id in order[:2]
+    assert flood[1].id in order[:2]
+
+
+def test_who_costs_more_is_served_less(house):
+    for _ in range(6):
+        house.accept("anna", cost=30.0)
+        house.accept("boris", cost=10.0)
+    served = [house.work(seconds=30 if job_of(house) == "anna" else 10) for _ in range(8)]
+    names = [next(n for n, a in house.accounts.items() if a == job.account_id) for job in served]
+    assert 5 <= names.count("boris") <= 6
+
+
+def job_of(house):
+    """Whose turn is next, by what they were served."""
+    with house.database.read() as connection:
+        rows = connection.exec_driver_sql("select id from accounts where queued > 0 order by served, id limit 1")
+        account = rows.scalar()
+    return next(name for name, number in house.accounts.items() if number == account)
+
+
+def test_idling_saves_nothing_up(house):
+    house.account("boris")
+    for _ in range(6):
+        house.accept("anna")
+    for _ in range(4):
+        house.work(seconds=100)
+    for _ in range(3):
+        house.accept("boris")
+    owners = [house.work(seconds=10).account_id for _ in range(4)]
+    assert owners.count(house.account("anna")) >= 1
+
+
+def test_priority_counts_within_an_account_only(house):
+    house.accept("anna")
+    urgent = house.accept("anna", priority=5)
+    other = house.accept("boris")
+    assert house.queue.claim("w").id == urgent.id
+    assert house.queue.claim("w").id == other.id
+
+
+def test_too_many_waiting_jobs_are_refused_with_a_time(house):
+    for _ in range(6):
+        house.accept()
+    with pytest.raises(ApiError) as refused:
+        house.accept()
+    assert (refused.value.status, refused.value.retry_after) == (429, 60)
+    assert house.accept("boris").status == Status.QUEUED
+
+
+def test_the_same_key_with_the_same_body_is_the_same_job(house):
+    first = house.accept(once=("key", "digest"))
+    assert house.accept(once=("key", "digest")).id == first.id
+    assert house.accept("boris", once=("key", "digest")).id != first.id
+    with pytest.raises(ApiError, match="another body"):
+        house.accept(once=("key", "other"))
+
+
+def test_counts_agree_with_the_jobs_whatever_happened(house):
+    made = [house.accept(name) for name in ("anna", "anna", "anna", "boris", "boris")]
+    house.work()
+    house.queue.claim("w")
+    house.queue.cancel(made[2].id, house.account("anna"))
+    house.time += 31
+    house.queue.take_back()
+    with house.database.read() as connection:
+        counted = dict(connection.exec_driver_sql("select id, queued from accounts").all())
+        waiting = dict(
+            connection.exec_driver_sql(
+                "select account_id, count(*) from jobs where status = 'queued' group by account_id"
+            ).all()
+        )
+    assert {k: v for k, v in counted.items() if v} == waiting
+
+
+def test_no_move_leads_out_of_an_end(house):
+    assert all(not following for status, following in MOVES.items() if status in jobs.FINAL)
+    job = house.accept()
+    house.work()
+    with house.database.write() as connection, pytest.raises(ValueError, match="cannot become"):
+        jobs.move(connection, jobs.find(connection, job.id), Status.QUEUED)
