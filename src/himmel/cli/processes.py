@@ -25,15 +25,23 @@ def serve_with_workers(server: Server) -> None:
 
     settings = server.settings
     over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(server, over))
+    helpers = [threading.Thread(target=work, args=(server, over)) for work in (_watch, _deliver)]
     config = uvicorn.Config(make_app(server), settings.host, settings.port, log_level="warning", timeout_keep_alive=30)
-    watcher.start()
+    for helper in helpers:
+        helper.start()
     try:
         uvicorn.Server(config).run()
     finally:
         over.set()
-        watcher.join()
+        for helper in helpers:
+            helper.join()
         server.database.close()
+
+
+def _deliver(server: Server, over: threading.Event) -> None:
+    """Deliver webhooks as they fall due."""
+    while not over.wait(WATCH_SECONDS):
+        server.webhooks.deliver_due()
 
 
 def _watch(server: Server, over: threading.Event) -> None:

@@ -44,7 +44,7 @@ TheServer = Annotated[Server, Depends(server_of)]
 TheCaller = Annotated[Caller, Depends(caller_of)]
 
 
-@router.post("", openapi_extra=BODY)
+@router.post("", status_code=201, openapi_extra=BODY)
 async def create(request: Request, server: TheServer, caller: TheCaller) -> Video:
     """Make a clip from a prompt, and from a first frame where one is given."""
     fields = await read_body(request, server.settings.upload_bytes)
@@ -54,7 +54,7 @@ async def create(request: Request, server: TheServer, caller: TheCaller) -> Vide
 def _create(server: Server, caller: Caller, fields: dict[str, Any], once: str | None) -> Video:
     body = validated(CreateVideo, fields)
     values = _settled(server, body)
-    picture = _picture(fields.get("input_reference"))
+    picture = _picture(server, fields.get("input_reference"))
     server.storage.check_space()
     values["first_frame"] = server.storage.put(io.BytesIO(picture)) if picture else None
     same = json.dumps([body.model_dump(), values["first_frame"]], sort_keys=True)
@@ -78,19 +78,19 @@ def _settled(server: Server, body: CreateVideo) -> dict[str, Any]:
     }
 
 
-@router.post("/edits")
+@router.post("/edits", status_code=201)
 async def edit(request: Request, server: TheServer, caller: TheCaller) -> Video:
     """Change a clip by a prompt. No model of ours can yet: the job fails with the code ``task_not_supported``."""
     return await _derived("edit", request, server, caller)
 
 
-@router.post("/extensions")
+@router.post("/extensions", status_code=201)
 async def extend(request: Request, server: TheServer, caller: TheCaller) -> Video:
     """Go on from a clip. No model of ours can yet: the job fails with the code ``task_not_supported``."""
     return await _derived("extend", request, server, caller)
 
 
-@router.post("/{video_id}/remix")
+@router.post("/{video_id}/remix", status_code=201)
 async def remix(video_id: str, request: Request, server: TheServer, caller: TheCaller) -> Video:
     """Make a clip anew in another way. No model of ours can yet, see :func:`edit`."""
     return await _derived("remix", request, server, caller, video_id)
@@ -190,7 +190,7 @@ def _known(job: Job | None, video_id: str) -> Job:
     return job
 
 
-def _picture(given: Any) -> bytes | None:
+def _picture(server: Server, given: Any) -> bytes | None:
     """The bytes of a first frame in any of its forms. Raises ApiError (400) for what is no picture."""
     name = "input_reference"
     match given:
@@ -203,8 +203,8 @@ def _picture(given: Any) -> bytes | None:
                 content = base64.b64decode(url[found.end() :], validate=True)
             except binascii.Error:
                 raise ApiError(400, "invalid_image", "the data URL is no base64", param=name) from None
-        case {"image_url": _}:
-            raise ApiError(400, "unsupported_image_url", "only data URLs are read so far", param=name)
+        case {"image_url": str(url)}:
+            content = server.webhooks.outbound.get(url).content
         case _:
             raise ApiError(400, "invalid_value", "give a file, or {'image_url': 'data:image/png;base64,…'}", param=name)
     if not any(content.startswith(magic) for magic in PICTURES):

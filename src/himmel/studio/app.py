@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from himmel.errors import ApiError, BadRequest
-from himmel.studio import api_models, api_videos, api_workers
+from himmel.studio import api_models, api_videos, api_webhooks, api_workers
 from himmel.studio.server import Server
 
 log = logging.getLogger("himmel.studio")
@@ -26,7 +26,8 @@ def make_app(server: Server) -> FastAPI:
     """The application of one server."""
     app = FastAPI(title="Himmel", version="1", docs_url=None, redoc_url=None)
     app.state.server = server
-    for router in (api_videos.router, api_models.router, api_workers.router):
+    routers = (api_videos.router, api_models.router, api_webhooks.router, api_webhooks.kinds, api_workers.router)
+    for router in routers:
         app.include_router(router)
     app.add_api_route("/healthz", lambda: {"status": "ok"}, tags=["health"])
     app.add_middleware(RequestNumber)

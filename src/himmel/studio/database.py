@@ -93,6 +93,34 @@ jobs = Table(
     Index("jobs_number", "number", unique=True),
 )
 
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("name", String(200), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("event_types", JSON, nullable=False),
+    Column("secret", String(80), nullable=False),
+    Column("old_secret", String(80)),
+    Column("old_secret_until", Float),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+# The outbox: ``next_at`` is None for what was laid aside after the last try.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("endpoint_id", String(32), ForeignKey("webhook_endpoints.id"), nullable=False, index=True),
+    Column("body", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Float, index=True),
+    Column("delivered_at", Float),
+    Column("problem", Text),
+)
+
 Index("accounts_waiting", accounts.c.queued, accounts.c.served)
 
 

@@ -23,6 +23,7 @@ from himmel.errors import ApiError
 from himmel.studio import jobs as job_table
 from himmel.studio.database import Database, accounts, jobs
 from himmel.studio.jobs import FINAL, Job, Status, find, first, move
+from himmel.studio.webhooks import announce
 
 MOST_LOST_LEASES = 2  # then a job is taken to be what kills its workers
 
@@ -82,7 +83,9 @@ class Queue:
         """Keep a job that has failed before it began, so that clients learn of it where they look."""
         ended = {"status": Status.FAILED, "completed_at": self.now(), "error_code": code, "error_message": message}
         with self.database.write() as connection:
-            return self._insert(connection, account_id, request, cost=0.0, priority=0, parent_id=parent_id, **ended)
+            job = self._insert(connection, account_id, request, cost=0.0, priority=0, parent_id=parent_id, **ended)
+            announce(connection, account_id, job.id, "video.failed", self.now())
+            return job
 
     def _insert(self, connection: Connection, account_id: str, request: dict[str, Any], **values: object) -> Job:
         job_id = f"video_{secrets.token_hex(16)}"
@@ -207,6 +210,7 @@ class Queue:
             _count(connection, job.account_id, -1, job.cost)
         else:
             _charge(connection, job.account_id, took - job.cost)
+        announce(connection, job.account_id, job.id, f"video.{to}", now)
         return True
 
 

@@ -15,10 +15,12 @@ from himmel.errors import ApiError
 from himmel.studio.auth import Caller, Keys
 from himmel.studio.database import Database
 from himmel.studio.jobs import FINAL, Job
+from himmel.studio.outbound import Outbound
 from himmel.studio.queue import Queue
 from himmel.studio.schemas import Video
 from himmel.studio.settings import Settings
 from himmel.studio.storage import Storage
+from himmel.studio.webhooks import Webhooks
 
 
 @dataclass
@@ -30,6 +32,7 @@ class Server:
     storage: Storage
     keys: Keys
     queue: Queue
+    webhooks: Webhooks
     speed: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -44,6 +47,7 @@ class Server:
             Storage(settings.data_dir / "files", settings.reserve_bytes),
             Keys(database, settings.data_dir),
             Queue(database, settings.lease_seconds, settings.queued_per_account),
+            Webhooks(database, Outbound()),
         )
 
     def cost_of(self, request: dict[str, Any]) -> float:
