@@ -64,10 +64,16 @@ class Endpoint(BaseModel):
 
     @classmethod
     def of(cls, row: Row[Any], *, with_secret: bool = False) -> Endpoint:
-        values = {name: getattr(row, name) for name in ("id", "name", "url", "event_types")}
-        times = {"created_at": int(row.created_at), "updated_at": int(row.updated_at)}
-        secret = row.secret if with_secret else None
-        return cls(**values, **times, signing_secret_hint=f"whsec_…{row.secret[-4:]}", signing_secret=secret)
+        return cls(
+            id=row.id,
+            name=row.name,
+            url=row.url,
+            event_types=row.event_types,
+            created_at=int(row.created_at),
+            updated_at=int(row.updated_at),
+            signing_secret_hint=f"whsec_…{row.secret[-4:]}",
+            signing_secret=row.secret if with_secret else None,
+        )
 
 
 @router.post("", response_model_exclude_none=True)

@@ -28,7 +28,7 @@ async def read_body(request: Request, limit: int) -> dict[str, Any]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if int(request.headers.get("content-length") or 0) > limit:
         raise _too_large(limit)
-    limited = Request(request.scope, _counted(request, limit).__anext__)  # type: ignore[arg-type]
+    limited = Request(request.scope, _counted(request, limit).__anext__)
     if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
         try:
             form = await limited.form(max_fields=MOST_FIELDS, max_files=4)

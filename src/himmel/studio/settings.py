@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from himmel.errors import BadRequest
 
@@ -63,7 +64,8 @@ def read_settings(flags: Mapping[str, object], environment: Mapping[str, str] = 
     default = next(f.default for f in fields(Settings) if f.name == "data_dir")
     folder = Path(str(given.get("data_dir", environ.get("data_dir", default))))
     values = {**_from_file(folder / FILE), **environ, **given, "data_dir": folder}
-    return Settings(**{name: _converted(name, value) for name, value in values.items()})
+    converted: dict[str, Any] = {name: _converted(name, value) for name, value in values.items()}
+    return Settings(**converted)
 
 
 def variable(name: str) -> str:
@@ -86,7 +88,7 @@ def _from_file(path: Path) -> dict[str, object]:
 
 
 def _converted(name: str, value: object) -> object:
-    kind = type(next(f.default for f in fields(Settings) if f.name == name))
+    kind: Any = type(getattr(Settings, name))
     try:
         return value if isinstance(value, kind) else kind(str(value))
     except ValueError:

@@ -59,11 +59,12 @@ class Webhooks:
     def create(self, account_id: str, name: str, url: str, event_types: list[str]) -> Row[Any]:
         """A new endpoint with a secret of its own. Raises ApiError (400) for a URL that may not be reached."""
         self.outbound.check(url)
-        values = {"id": f"we_{secrets.token_hex(12)}", "account_id": account_id, "secret": _new_secret()}
-        values |= {"name": name, "url": url, "event_types": event_types, "created_at": self.now()}
+        number, now = f"we_{secrets.token_hex(12)}", self.now()
+        told = {"name": name, "url": url, "event_types": event_types, "created_at": now, "updated_at": now}
+        new = webhook_endpoints.insert().values(id=number, account_id=account_id, secret=_new_secret(), **told)
         with self.database.write() as connection:
-            connection.execute(webhook_endpoints.insert().values(**values, updated_at=self.now()))
-        return self.find(account_id, values["id"])
+            connection.execute(new)
+        return self.find(account_id, number)
 
     def find(self, account_id: str, endpoint_id: str) -> Row[Any]:
         """One endpoint of an account. Raises ApiError (404)."""
