@@ -6,7 +6,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # What a machine that only trains may lack: imported where it is used, and nowhere else.
-ABSENT = {"av", "resvg_py", "OpenEXR", "fastapi", "uvicorn", "sqlalchemy", "alembic", "multipart", "httpx2"}
+ABSENT = {
+    "av",
+    "resvg_py",
+    "OpenEXR",
+    "fastapi",
+    "uvicorn",
+    "sqlalchemy",
+    "alembic",
+    "multipart",
+    "httpx2",
+    "prometheus_client",
+}
 SERVING = ("himmel.studio", "himmel.worker", "himmel.cli.processes")  # not for such a machine
 
 

@@ -75,7 +75,7 @@ def create(
     data_dir: DataDir = None,
 ) -> None:
     """Make a key. It is shown once."""
-    typer.echo(f"key of {name}: {_server(data_dir).keys.create(name)}")
+    typer.echo(f"key of {name}: {opened(data_dir).keys.create(name)}")
 
 
 @keys.command("revoke")
@@ -84,7 +84,7 @@ def revoke(
     data_dir: DataDir = None,
 ) -> None:
     """End a key at once."""
-    if not _server(data_dir).keys.revoke(key.partition(".")[0].removeprefix("himmel_")):
+    if not opened(data_dir).keys.revoke(key.partition(".")[0].removeprefix("himmel_")):
         raise BadRequest("there is no such key that is still good")
     typer.echo("revoked")
 
@@ -92,10 +92,11 @@ def revoke(
 @keys.command("worker")
 def worker_token(data_dir: DataDir = None) -> None:
     """Print the token that workers of this server need."""
-    typer.echo(_server(data_dir).keys.worker_token())
+    typer.echo(opened(data_dir).keys.worker_token())
 
 
-def _server(data_dir: Path | None) -> Server:
+def opened(data_dir: Path | None) -> Server:
+    """The server in a data folder, for commands that look after it."""
     from himmel.studio.server import Server
     from himmel.studio.settings import read_settings
 

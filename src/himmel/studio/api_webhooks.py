@@ -14,7 +14,7 @@ from sqlalchemy import Row
 from himmel.studio.api_videos import TheCaller, TheServer
 from himmel.studio.webhooks import EVENTS
 
-router = APIRouter(prefix="/v1/webhook_endpoints", tags=["webhooks"])
+router = APIRouter(prefix="/v1", tags=["webhooks"])
 Kind = Literal["video.completed", "video.failed"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Url = Annotated[str, Field(max_length=2000)]
@@ -76,53 +76,50 @@ class Endpoint(BaseModel):
         )
 
 
-@router.post("", response_model_exclude_none=True)
+@router.post("/webhook_endpoints", response_model_exclude_none=True)
 def create(body: NewEndpoint, server: TheServer, caller: TheCaller) -> Endpoint:
     made = server.webhooks.create(caller.account_id, body.name, body.url, list(body.event_types))
     return Endpoint.of(made, with_secret=True)
 
 
-@router.get("")
+@router.get("/webhook_endpoints")
 def listed(server: TheServer, caller: TheCaller) -> dict[str, Any]:
     found = [Endpoint.of(row).model_dump(exclude_none=True) for row in server.webhooks.list(caller.account_id)]
     ends = {"first_id": found[0]["id"] if found else None, "last_id": found[-1]["id"] if found else None}
     return {"object": "list", "data": found, "has_more": False, **ends}
 
 
-@router.get("/{endpoint_id}", response_model_exclude_none=True)
+@router.get("/webhook_endpoints/{endpoint_id}", response_model_exclude_none=True)
 def retrieve(endpoint_id: str, server: TheServer, caller: TheCaller) -> Endpoint:
     return Endpoint.of(server.webhooks.find(caller.account_id, endpoint_id))
 
 
-@router.post("/{endpoint_id}", response_model_exclude_none=True)
+@router.post("/webhook_endpoints/{endpoint_id}", response_model_exclude_none=True)
 def change(endpoint_id: str, body: Changes, server: TheServer, caller: TheCaller) -> Endpoint:
     changes = body.model_dump(exclude_none=True)
     return Endpoint.of(server.webhooks.change(caller.account_id, endpoint_id, changes))
 
 
-@router.delete("/{endpoint_id}")
+@router.delete("/webhook_endpoints/{endpoint_id}")
 def remove(endpoint_id: str, server: TheServer, caller: TheCaller) -> dict[str, Any]:
     server.webhooks.remove(caller.account_id, endpoint_id)
     return {"id": endpoint_id, "object": "webhook_endpoint.deleted", "deleted": True}
 
 
-@router.post("/{endpoint_id}/rotate_secret", response_model_exclude_none=True)
+@router.post("/webhook_endpoints/{endpoint_id}/rotate_secret", response_model_exclude_none=True)
 def rotate(endpoint_id: str, server: TheServer, caller: TheCaller, body: Rotation | None = None) -> Endpoint:
     keep_old = bool(body and body.keep_old_secret_active_for_24_hours)
     return Endpoint.of(server.webhooks.rotate(caller.account_id, endpoint_id, keep_old=keep_old), with_secret=True)
 
 
-@router.post("/{endpoint_id}/test")
+@router.post("/webhook_endpoints/{endpoint_id}/test")
 def test(endpoint_id: str, body: Sample, server: TheServer, caller: TheCaller) -> dict[str, Any]:
     status = server.webhooks.test(caller.account_id, endpoint_id, body.event_type)
     told = {"event_type": body.event_type, "status_code": status, "webhook_endpoint_id": endpoint_id}
     return {"object": "webhook_endpoint.test", "success": True, **told}
 
 
-kinds = APIRouter(prefix="/v1/webhook_event_types", tags=["webhooks"])
-
-
-@kinds.get("")
+@router.get("/webhook_event_types")
 def event_types(caller: TheCaller) -> dict[str, Any]:
     """The events that endpoints can be told of."""
     return {"object": "list", "data": list(EVENTS)}

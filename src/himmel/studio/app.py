@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from himmel.errors import ApiError, BadRequest
-from himmel.studio import api_models, api_videos, api_webhooks, api_workers
+from himmel.studio import api_health, api_models, api_videos, api_webhooks, api_workers
 from himmel.studio.server import Server
 
 log = logging.getLogger("himmel.studio")
@@ -26,10 +26,8 @@ def make_app(server: Server) -> FastAPI:
     """The application of one server."""
     app = FastAPI(title="Himmel", version="1", docs_url=None, redoc_url=None)
     app.state.server = server
-    routers = (api_videos.router, api_models.router, api_webhooks.router, api_webhooks.kinds, api_workers.router)
-    for router in routers:
-        app.include_router(router)
-    app.add_api_route("/healthz", lambda: {"status": "ok"}, tags=["health"])
+    for module in (api_videos, api_models, api_webhooks, api_workers, api_health):
+        app.include_router(module.router)
     app.add_middleware(RequestNumber)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(BadRequest, _bad_request)

@@ -37,12 +37,21 @@ class Place:
 
 
 class Queue:
-    """All jobs of one server. ``now`` gives the time in seconds since 1970, for tests another than the clock."""
+    """All jobs of one server.
+
+    ``now`` gives the time in seconds since 1970; while ``draining`` says so, jobs are accepted and none is given out.
+    """
 
     def __init__(
-        self, database: Database, lease_seconds: float, most_queued: int, now: Callable[[], float] = time.time
+        self,
+        database: Database,
+        lease_seconds: float,
+        most_queued: int,
+        now: Callable[[], float] = time.time,
+        draining: Callable[[], bool] = lambda: False,
     ) -> None:
         self.database, self.lease_seconds, self.most_queued, self.now = database, lease_seconds, most_queued, now
+        self.draining = draining
 
     def accept(
         self,
@@ -97,6 +106,8 @@ class Queue:
 
     def claim(self, worker: str) -> Job | None:
         """Lease the next job to a worker; None where nothing waits."""
+        if self.draining():
+            return None
         with self.database.write() as connection:
             self._take_back(connection)
             account = connection.execute(
@@ -184,6 +195,11 @@ class Queue:
             count, cost = own + sum(n for n, _ in ahead), own_cost + sum(c for _, c in ahead)
         wait = cost / max(1, workers) + job.cost
         return Place(count, (wait / 2, 2 * wait))
+
+    def running(self) -> int:
+        """How many jobs are being made."""
+        with self.database.read() as connection:
+            return connection.scalar(select(func.count()).where(jobs.c.status == Status.IN_PROGRESS)) or 0
 
     def take_back(self) -> None:
         """Give the jobs of silent workers to others; after two lost leases the job is at fault."""

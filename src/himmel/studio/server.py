@@ -22,6 +22,8 @@ from himmel.studio.settings import Settings
 from himmel.studio.storage import Storage
 from himmel.studio.webhooks import Webhooks
 
+DRAINING = "draining"  # while a file of this name lies in the data folder, no job is given out
+
 
 @dataclass
 class Server:
@@ -46,7 +48,12 @@ class Server:
             database,
             Storage(settings.data_dir / "files", settings.reserve_bytes),
             Keys(database, settings.data_dir),
-            Queue(database, settings.lease_seconds, settings.queued_per_account),
+            Queue(
+                database,
+                settings.lease_seconds,
+                settings.queued_per_account,
+                draining=(settings.data_dir / DRAINING).exists,
+            ),
             Webhooks(database, Outbound()),
         )
 

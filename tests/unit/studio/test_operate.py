@@ -1,0 +1,99 @@
+"""Looking after a server: doctor, backup, restore, drain, as commands on a real data folder."""
+
+import io
+import json
+import tarfile
+import time
+
+import pytest
+
+from himmel.cli.app import main
+from himmel.studio import jobs
+from himmel.studio.doctor import examine
+from himmel.studio.jobs import Status
+from himmel.studio.server import Server
+from himmel.studio.settings import Settings
+
+REQUEST = {"prompt": "a cat", "first_frame": None, "model": "fake", "seconds": 1.0}
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A server with one account, a finished job with a file, and a waiting one."""
+    server = Server.opened(Settings(data_dir=tmp_path / "data", reserve_bytes=0))
+    account = server.keys.caller(f"Bearer {server.keys.create('anna')}").account_id
+    first = server.queue.accept(account, REQUEST, 1.0)
+    server.queue.accept(account, REQUEST, 1.0)
+    server.queue.claim("w")
+    server.queue.finish(first.id, 1, {"video": server.storage.put(io.BytesIO(b"a clip"))}, {})
+    yield server
+    server.database.close()
+
+
+def run(server, *arguments):
+    return main([*arguments, "--data-dir", str(server.settings.data_dir)])
+
+
+def advice(server, **more):
+    return {finding.what for finding in examine(server, **more) if finding.advice}
+
+
+def test_a_healthy_server_needs_no_advice(server, capsys):
+    assert run(server, "doctor") == 0
+    assert capsys.readouterr().out.count("ok  ") == 5
+
+
+def test_the_doctor_sees_what_is_wrong(server, capsys):
+    assert advice(server, now=lambda: time.time() + 120) == {"workers"}
+    assert advice(server, now=lambda: time.time() - 120) == {"clock"}
+    server.storage.reserve = 10**18
+    assert advice(server) == {"disk"}
+    with server.database.write() as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = '0001'")
+    assert "database" in advice(server)
+
+
+def test_a_backup_becomes_the_same_server(server, tmp_path):
+    assert run(server, "backup", str(tmp_path / "b.tar")) == 0
+    assert main(["restore", str(tmp_path / "b.tar"), "--data-dir", str(tmp_path / "new")]) == 0
+    again = Server.opened(Settings(data_dir=tmp_path / "new", reserve_bytes=0))
+    with again.database.read() as connection:
+        done, waiting = map(jobs.Job.of, connection.exec_driver_sql("select * from jobs order by number").all())
+    assert (done.status, waiting.status) == (Status.COMPLETED, Status.QUEUED)
+    again.database.close()
+    assert again.keys.pepper == server.keys.pepper
+
+
+def test_a_damaged_backup_is_refused_and_leaves_nothing(server, tmp_path, capsys):
+    assert run(server, "backup", str(tmp_path / "b.tar")) == 0
+    content = (tmp_path / "b.tar").read_bytes()
+    (tmp_path / "c.tar").write_bytes(content.replace(b"a clip", b"a clap"))
+    assert main(["restore", str(tmp_path / "c.tar"), "--data-dir", str(tmp_path / "new")]) == 2
+    assert "damaged" in capsys.readouterr().err
+    (tmp_path / "d.tar").write_bytes(content[:2000])
+    assert main(["restore", str(tmp_path / "d.tar"), "--data-dir", str(tmp_path / "new")]) == 2
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_backup_that_reaches_outside_is_refused(tmp_path):
+    with tarfile.open(tmp_path / "evil.tar", "w") as archive:
+        for name in ("../evil", "manifest.json"):
+            content = json.dumps({"format": 1, "sha256": {}}).encode()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    assert main(["restore", str(tmp_path / "evil.tar"), "--data-dir", str(tmp_path / "x" / "new")]) == 2
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_full_folder_is_not_restored_into(server, tmp_path, capsys):
+    run(server, "backup", str(tmp_path / "b.tar"))
+    assert run(server, "restore", str(tmp_path / "b.tar")) == 2
+    assert "not empty" in capsys.readouterr().err
+
+
+def test_draining_gives_out_nothing_until_it_is_over(server, capsys):
+    assert run(server, "drain") == 0
+    assert server.queue.claim("w") is None
+    assert run(server, "drain", "--off") == 0
+    assert server.queue.claim("w") is not None
