@@ -8,12 +8,14 @@ himmel=.venv/bin/himmel
 run=cache/papercut
 
 "$himmel" world fetch
-"$himmel" train autoencoder --run "$run" --minutes 45
+"$himmel" train autoencoder --run "$run" --minutes 40
 "$himmel" train text --run "$run" --minutes 6
 # Single pictures first, at a fraction of the tokens; then short clips; then long ones, to the end.
-"$himmel" train transformer --run "$run" --minutes 15 --cooldown 0 --diet 1x128
-"$himmel" train transformer --run "$run" --minutes 15 --cooldown 0 --diet 25x16 --diet 1x128
-"$himmel" train transformer --run "$run" --minutes 60 --cooldown 0.35 --diet 49x8 --diet 25x16 --diet 1x128
+"$himmel" train transformer --run "$run" --minutes 12 --cooldown 0 --diet 1x256
+"$himmel" train transformer --run "$run" --minutes 40 --cooldown 0 --diet 25x32 --diet 25x32 --diet 1x256
+"$himmel" train transformer --run "$run" --minutes 45 --cooldown 0.5 --diet 49x16 --diet 25x32
+# Decoding may go on learning once the latents are settled.
+"$himmel" train autoencoder --run "$run" --minutes 10 --cooldown 0.7 --keep-latents
 "$himmel" train export papercut --run "$run"
 "$himmel" evaluate
 cp scores/papercut/scores.json src/himmel/weights/papercut/

@@ -32,7 +32,7 @@ class Recipe:
 
     folder: Path
     minutes: float
-    muon_rate: float = 0.005
+    muon_rate: float = 0.006
     adam_rate: float = 1e-3
     cooldown: float = 0.3
     warmup_steps: int = 60
