@@ -32,6 +32,7 @@ from himmel.spec import Progress, Size, VideoRequest
 
 log = logging.getLogger("himmel.worker")
 IDLE_SECONDS = 0.5
+DELIVERY_PAUSES = (0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)  # seconds between tries to bring a clip
 BEAT_SECONDS = 0.5  # cancelling is heard of with the answer to a beat
 
 
@@ -47,9 +48,9 @@ class Worker:
     backend: Backend
     name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
 
-    def run(self) -> None:
-        """Work until Ctrl-C; a server that is away is waited for."""
-        while True:
+    def run(self, parent: int | None = None) -> None:
+        """Work until Ctrl-C, or until the process ``parent`` is gone; a server that is away is waited for."""
+        while parent is None or os.getppid() == parent:
             try:
                 busy = self.work_once()
             except httpx2.HTTPError as error:
@@ -70,6 +71,8 @@ class Worker:
             log.info("job %s is not ours any more", job.id)
         except HimmelError as error:
             job.fail("generation_failed", str(error))
+        except httpx2.HTTPError:
+            raise  # the server's trouble, not the job's: its lease runs out, and it is tried again
         except Exception:  # the next job may be a better one
             log.exception("job %s failed", job.id)
             job.fail("worker_fault", "the worker made a mistake; it was noted")
@@ -172,9 +175,18 @@ class _LeasedJob:
         return answer.raise_for_status().content
 
     def finish(self, video: Path, thumb: bytes, sheet: bytes, details: dict[str, Any]) -> None:
-        with video.open("rb") as file:
-            parts = {"video": file, "thumbnail": thumb, "spritesheet": sheet}
-            form = {"token": str(self.token), "details": json.dumps(details)}
+        """Bring the clip; a server that is away or full is tried again, for a clip is dear."""
+        parts = {"video": video.read_bytes(), "thumbnail": thumb, "spritesheet": sheet}
+        form = {"token": str(self.token), "details": json.dumps(details)}
+        for pause in DELIVERY_PAUSES:
+            try:
+                answer = self._post("result", data=form, files=parts)
+                if answer.status_code < 500:
+                    break
+            except httpx2.TransportError:
+                pass
+            time.sleep(pause)
+        else:
             answer = self._post("result", data=form, files=parts)
         if answer.status_code == 409:
             raise LeaseLost(self.id)

@@ -24,6 +24,7 @@ def serve_with_workers(server: Server) -> None:
     from himmel.studio.app import make_app
 
     settings = server.settings
+    server.queue.spare()
     over = threading.Event()
     helpers = [threading.Thread(target=work, args=(server, over)) for work in (_watch, _deliver)]
     config = uvicorn.Config(make_app(server), settings.host, settings.port, log_level="warning", timeout_keep_alive=30)
@@ -48,7 +49,7 @@ def _watch(server: Server, over: threading.Event) -> None:
     """Keep as many workers alive as the settings say, and take back the jobs of silent ones."""
     settings = server.settings
     command = [sys.executable, "-m", "himmel", "worker", "--model", settings.model]
-    command += ["--server", f"http://{settings.host}:{settings.port}"]
+    command += ["--with-parent", "--server", f"http://{settings.host}:{settings.port}"]
     environment = {**os.environ, "HIMMEL_WORKER_TOKEN": server.keys.worker_token()}
     workers: list[subprocess.Popen[bytes]] = []
     while not over.is_set():

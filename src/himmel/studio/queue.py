@@ -196,6 +196,13 @@ class Queue:
         wait = cost / max(1, workers) + job.cost
         return Place(count, (wait / 2, 2 * wait))
 
+    def spare(self) -> None:
+        """Begin all leases anew: after a pause of the server's, workers need time to be heard again."""
+        with self.database.write() as connection:
+            lease = self.now() + self.lease_seconds
+            running = jobs.c.status == Status.IN_PROGRESS
+            connection.execute(update(jobs).where(running).values(lease_until=lease))
+
     def running(self) -> int:
         """How many jobs are being made."""
         with self.database.read() as connection:

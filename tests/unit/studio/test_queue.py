@@ -85,6 +85,16 @@ def test_a_silent_worker_loses_its_job_and_is_refused_when_it_wakes(house):
     assert not house.queue.finish(job.id, taken.attempts, {"video": "twice"}, {})
 
 
+def test_a_pause_of_the_server_costs_no_worker_its_job(house):
+    job = house.accept()
+    house.queue.claim("w")
+    house.time += 1000  # the server was away
+    house.queue.spare()
+    house.queue.take_back()
+    assert house.queue.beat(job.id, 1, 50)
+    assert house.queue.finish(job.id, 1, {"video": "x"}, {})
+
+
 def test_beats_keep_a_lease(house):
     job = house.accept()
     house.queue.claim("w")

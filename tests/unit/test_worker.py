@@ -1,0 +1,108 @@
+"""A worker against a server that has its troubles."""
+
+import json
+
+import httpx2
+import numpy as np
+import pytest
+
+from himmel.backends.fake import FakeBackend
+from himmel.errors import BadRequest
+from himmel.spec import Progress
+from himmel.worker import Worker
+
+JOB = {
+    "id": "video_1",
+    "token": 3,
+    "lease_seconds": 30,
+    "request": {
+        "prompt": "a cat",
+        "negative_prompt": "",
+        "model": "fake",
+        "seconds": 0.5,
+        "size": "64x48",
+        "fps": None,
+        "seed": 1,
+        "steps": None,
+        "guidance": None,
+        "first_frame": None,
+    },
+}
+
+
+class Scripted:
+    """A server that gives out one job and answers results as it is told."""
+
+    def __init__(self, *answers):
+        self.answers, self.seen, self.given = list(answers), [], False
+
+    def __call__(self, request):
+        path = request.url.path
+        self.seen.append((path.rpartition("/")[2], request.read()))
+        if path.endswith("claim"):
+            self.given, first = True, not self.given
+            return httpx2.Response(200, json=JOB) if first else httpx2.Response(204)
+        if path.endswith("result"):
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return httpx2.Response(answer)
+        return httpx2.Response(204)
+
+    def said(self, what):
+        return [body for path, body in self.seen if path == what]
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    monkeypatch.setattr("himmel.worker.DELIVERY_PAUSES", (0.0, 0.0, 0.0))
+
+
+def worker(server, backend=None):
+    client = httpx2.Client(transport=httpx2.MockTransport(server), base_url="http://server")
+    return Worker(client, backend or FakeBackend())
+
+
+def test_a_clip_is_brought_with_its_pictures(patient):
+    server = Scripted(204)
+    assert worker(server).work_once()
+    [body] = server.said("result")
+    assert b"ftyp" in body and b"WEBP" in body and b"JFIF" in body and b'name="token"\r\n\r\n3' in body
+    assert not worker(server).work_once()
+
+
+@pytest.mark.parametrize("trouble", [503, 507, httpx2.ConnectError("away")])
+def test_a_server_in_trouble_is_tried_again(patient, trouble):
+    server = Scripted(trouble, trouble, 204)
+    assert worker(server).work_once()
+    assert len(server.said("result")) == 3
+    assert server.said("failure") == []
+
+
+def test_a_server_that_stays_away_fails_no_job(patient):
+    server = Scripted(*[httpx2.ConnectError("away")] * 9)
+    with pytest.raises(httpx2.HTTPError):
+        worker(server).work_once()
+    assert server.said("failure") == []
+
+
+def test_a_lost_lease_is_let_go(patient):
+    server = Scripted(409)
+    assert worker(server).work_once()
+    assert server.said("failure") == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(BadRequest("no such thing"), "generation_failed"), (ZeroDivisionError(), "worker_fault")]
+)
+def test_a_job_that_cannot_be_done_is_failed_with_a_code(error, code):
+    class Broken(FakeBackend):
+        def generate(self, request):
+            yield Progress(0, 1, "sampling")
+            yield np.zeros((1, 48, 64, 3), np.uint8)
+            raise error
+
+    server = Scripted()
+    assert worker(server, Broken()).work_once()
+    [body] = server.said("failure")
+    assert json.loads(body)["code"] == code
