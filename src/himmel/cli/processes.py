@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from himmel.studio.batches import advance_batches
+
 if TYPE_CHECKING:
     from himmel.studio.server import Server
 
@@ -40,8 +42,9 @@ def serve_with_workers(server: Server) -> None:
 
 
 def _deliver(server: Server, over: threading.Event) -> None:
-    """Deliver webhooks as they fall due."""
+    """Feed batches, and deliver webhooks as they fall due."""
     while not over.wait(WATCH_SECONDS):
+        advance_batches(server)
         server.webhooks.deliver_due()
 
 

@@ -5,31 +5,23 @@ Owns: these routes. What a body may say stands in ``schemas``, what happens to a
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import io
-import json
-import re
-import secrets
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from sqlalchemy import select
-from starlette.datastructures import UploadFile
 
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller
 from himmel.studio.bodies import read_body
 from himmel.studio.database import jobs
 from himmel.studio.jobs import FINAL, Job, Status, find
-from himmel.studio.schemas import DEFAULT_SIZE, CreateVideo, Deleted, Video, VideoList, validated
+from himmel.studio.schemas import CreateVideo, Deleted, Video, VideoList
 from himmel.studio.server import Server, caller_of, server_of
+from himmel.studio.videos import create_video, refuse_task
 
 MEDIA = {"video": "video/mp4", "thumbnail": "image/webp", "spritesheet": "image/jpeg"}
-PICTURES = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png", b"RIFF": "webp"}
 BODY = {
     "requestBody": {
         "required": True,
@@ -48,34 +40,8 @@ TheCaller = Annotated[Caller, Depends(caller_of)]
 async def create(request: Request, server: TheServer, caller: TheCaller) -> Video:
     """Make a clip from a prompt, and from a first frame where one is given."""
     fields = await read_body(request, server.settings.upload_bytes)
-    return await run_in_threadpool(_create, server, caller, fields, request.headers.get("idempotency-key"))
-
-
-def _create(server: Server, caller: Caller, fields: dict[str, Any], once: str | None) -> Video:
-    body = validated(CreateVideo, fields)
-    values = _settled(server, body)
-    picture = _picture(server, fields.get("input_reference"))
-    server.storage.check_space()
-    values["first_frame"] = server.storage.put(io.BytesIO(picture)) if picture else None
-    same = json.dumps([body.model_dump(), values["first_frame"]], sort_keys=True)
-    digest = hashlib.sha256(same.encode()).hexdigest()
-    job = server.queue.accept(caller.account_id, values, server.cost_of(values), once=(once, digest) if once else None)
-    return server.shown(job)
-
-
-def _settled(server: Server, body: CreateVideo) -> dict[str, Any]:
-    """The request as it is kept: with the model that is meant and the seed that is used. Raises ApiError (400)."""
-    model = server.settings.model_for(body.model)
-    if model != server.settings.model:
-        raise ApiError(400, "model_not_found", f"there is no model '{body.model}' here", param="model")
-    return body.model_dump() | {
-        "asked_model": body.model,
-        "model": model,
-        "asked_seconds": body.seconds,
-        "seconds": float(body.seconds),
-        "seed": secrets.randbelow(2**31) if body.seed is None else body.seed,
-        "first_frame": None,
-    }
+    once = request.headers.get("idempotency-key")
+    return server.shown(await run_in_threadpool(create_video, server, caller.account_id, fields, once))
 
 
 @router.post("/edits", status_code=201)
@@ -98,21 +64,10 @@ async def remix(video_id: str, request: Request, server: TheServer, caller: TheC
 
 async def _derived(task: str, request: Request, server: Server, caller: Caller, video_id: str | None = None) -> Video:
     fields = await read_body(request, server.settings.upload_bytes)
-    return await run_in_threadpool(_refused, task, server, caller, fields, video_id)
-
-
-def _refused(task: str, server: Server, caller: Caller, fields: dict[str, Any], video_id: str | None) -> Video:
-    """A job that says what the model cannot do; never another clip in its place."""
     given = fields.get("video")
-    parent_id = video_id or (given.get("id") if isinstance(given, dict) else None)
-    if parent_id is None and not isinstance(given, UploadFile):
-        raise ApiError(400, "invalid_value", "give the clip: a file, or {'id': …}", param="video")
-    parent = _own(server, caller, str(parent_id)).request if parent_id else {}
-    usual = {"model": parent.get("asked_model", "sora-2"), "size": parent.get("size", DEFAULT_SIZE)}
-    body = validated(CreateVideo, usual | {"seconds": parent.get("asked_seconds", "4")} | fields)
-    values = _settled(server, body)
-    message = f"the model '{values['model']}' cannot {task} clips yet"
-    return server.shown(server.queue.refuse(caller.account_id, values, parent_id, "task_not_supported", message))
+    parent_id = video_id or (str(given.get("id")) if isinstance(given, dict) else None)
+    parent = _own(server, caller, parent_id) if parent_id else None
+    return server.shown(await run_in_threadpool(refuse_task, server, caller.account_id, task, fields, parent))
 
 
 @router.get("")
@@ -188,25 +143,3 @@ def _known(job: Job | None, video_id: str) -> Job:
     if job is None:
         raise ApiError(404, "video_not_found", f"there is no video '{video_id[:80]}'", param="video_id")
     return job
-
-
-def _picture(server: Server, given: Any) -> bytes | None:
-    """The bytes of a first frame in any of its forms. Raises ApiError (400) for what is no picture."""
-    name = "input_reference"
-    match given:
-        case None:
-            return None
-        case UploadFile():
-            content = given.file.read()
-        case {"image_url": str(url)} if found := re.match(r"data:image/(?:jpeg|png|webp);base64,", url):
-            try:
-                content = base64.b64decode(url[found.end() :], validate=True)
-            except binascii.Error:
-                raise ApiError(400, "invalid_image", "the data URL is no base64", param=name) from None
-        case {"image_url": str(url)}:
-            content = server.webhooks.outbound.get(url).content
-        case _:
-            raise ApiError(400, "invalid_value", "give a file, or {'image_url': 'data:image/png;base64,…'}", param=name)
-    if not any(content.startswith(magic) for magic in PICTURES):
-        raise ApiError(400, "invalid_image", "the first frame must be a JPEG, PNG or WebP picture", param=name)
-    return content

@@ -99,6 +99,7 @@ def _digests(database: Path) -> list[str]:
             found |= set(json.loads(results).values())
             if first_frame := json.loads(request).get("first_frame"):
                 found.add(first_frame)
+        found |= {digest for (digest,) in connection.execute("select digest from files where deleted_at is null")}
     return sorted(found)
 
 

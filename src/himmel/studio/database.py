@@ -121,6 +121,45 @@ deliveries = Table(
     Column("problem", Text),
 )
 
+files = Table(
+    "files",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("filename", String(200), nullable=False),
+    Column("purpose", String(32), nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("deleted_at", Float),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("input_file_id", String(40), ForeignKey("files.id"), nullable=False),
+    Column("output_file_id", String(40)),
+    Column("status", String(16), nullable=False, index=True),
+    Column("created_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("expires_at", Float, nullable=False),
+    Column("next_line", Integer, nullable=False),  # of the input file: the first that the queue has not seen
+    Column("problem", JSON(none_as_null=True)),
+    Column("metadata", JSON(none_as_null=True)),
+)
+
+batch_lines = Table(
+    "batch_lines",
+    metadata,
+    Column("batch_id", String(40), ForeignKey("batches.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("custom_id", String(512), nullable=False),
+    Column("job_id", String(40)),
+    Column("error", JSON(none_as_null=True)),
+)
+
 Index("accounts_waiting", accounts.c.queued, accounts.c.served)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from himmel.errors import ApiError
+from himmel.errors import ApiError, BadRequest
 from himmel.spec import RANGES, Size
 from himmel.studio.jobs import Job, Status
 from himmel.studio.queue import Place
@@ -67,7 +67,10 @@ class CreateVideo(Sampling):
     @field_validator("size")
     @classmethod
     def _some_size(cls, value: str) -> str:
-        return str(Size.parse(value))
+        try:
+            return str(Size.parse(value))
+        except BadRequest as error:
+            raise ValueError(str(error)) from None
 
 
 class VideoError(BaseModel):

@@ -1,0 +1,208 @@
+"""Batches: a file of requests, worked through in the account's turn, and a file of answers.
+
+Owns: the states of a batch, feeding its lines to the queue, and writing its output. A batch is fed line by line,
+never more than a part of the account's places in the queue, so that it waits in its file and not in the way.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from himmel.errors import ApiError
+from himmel.studio import jobs as job_table
+from himmel.studio.database import batch_lines, batches, jobs
+from himmel.studio.files import find_file, keep_file
+from himmel.studio.jobs import FINAL, Job
+from himmel.studio.server import Server
+from himmel.studio.videos import create_video
+
+ENDPOINT = "/v1/videos"
+WINDOW = "24h"
+MOST_LINES = 50_000
+LARGEST = 200_000_000  # bytes of a file
+AT_ONCE = 20  # lines of one batch that wait or run at a time
+OVER = ("completed", "failed", "expired", "cancelled")
+
+
+def create_batch(server: Server, account_id: str, fields: dict[str, Any]) -> Row[Any]:
+    """A new batch. Raises ApiError (400, 404); a file that cannot be worked through gives a failed batch."""
+    if fields.get("endpoint") != ENDPOINT or fields.get("completion_window") != WINDOW:
+        raise ApiError(400, "invalid_value", f"allowed: endpoint '{ENDPOINT}', completion_window '{WINDOW}'")
+    file = find_file(server.database, account_id, str(fields.get("input_file_id")))
+    problem = _problem(server, file)
+    now = server.queue.now()
+    new = {
+        "id": f"batch_{secrets.token_hex(12)}",
+        "account_id": account_id,
+        "input_file_id": file.id,
+        "status": "failed" if problem else "in_progress",
+        "created_at": now,
+        "ended_at": now if problem else None,
+        "expires_at": now + 24 * 3600,
+        "next_line": 0,
+        "problem": problem,
+        "metadata": fields.get("metadata"),
+    }
+    with server.database.write() as connection:
+        connection.execute(batches.insert().values(**new))
+    return find_batch(server, account_id, str(new["id"]))
+
+
+def find_batch(server: Server, account_id: str, batch_id: str) -> Row[Any]:
+    """A batch of this account. Raises ApiError (404)."""
+    mine = (batches.c.id == batch_id) & (batches.c.account_id == account_id)
+    with server.database.read() as connection:
+        row = connection.execute(select(batches).where(mine)).first()
+    if row is None:
+        raise ApiError(404, "batch_not_found", f"there is no batch '{batch_id[:80]}'")
+    return row
+
+
+def list_batches(server: Server, account_id: str) -> list[Row[Any]]:
+    """An account's batches, newest first."""
+    mine = select(batches).where(batches.c.account_id == account_id).order_by(batches.c.created_at.desc())
+    with server.database.read() as connection:
+        return list(connection.execute(mine))
+
+
+def cancel_batch(server: Server, account_id: str, batch_id: str) -> Row[Any]:
+    """Feed no more lines and cancel those that wait; what is done is in the output. Raises ApiError (404)."""
+    batch = find_batch(server, account_id, batch_id)
+    if batch.status == "in_progress":
+        _set(server, batch.id, status="cancelling")
+        for job in _jobs_of(server, batch.id):
+            server.queue.cancel(job.id, account_id)
+        advance_batches(server)
+    return find_batch(server, account_id, batch_id)
+
+
+def counts_of(server: Server, batch: Row[Any]) -> dict[str, int]:
+    """Lines in all, completed and failed."""
+    ended = [job.status for job in _jobs_of(server, batch.id) if job.status in FINAL]
+    with server.database.read() as connection:
+        mine = batch_lines.c.batch_id == batch.id
+        refused = connection.scalar(select(func.count()).where(mine, batch_lines.c.job_id.is_(None))) or 0
+    total = 0 if batch.status == "failed" else sum(1 for _ in _lines(server, batch))
+    completed = ended.count(job_table.Status.COMPLETED)
+    return {"total": total, "completed": completed, "failed": len(ended) - completed + refused}
+
+
+def advance_batches(server: Server) -> None:
+    """Feed lines to the queue, let time run out, and finish what is done; called again and again."""
+    with server.database.read() as connection:
+        open_ones = connection.execute(select(batches).where(batches.c.status.not_in(OVER))).all()
+    for batch in open_ones:
+        if batch.status == "in_progress" and server.queue.now() > batch.expires_at:
+            for job in _jobs_of(server, batch.id):
+                server.queue.cancel(job.id, batch.account_id)
+            _finish(server, batch, "expired")
+        elif batch.status == "cancelling":
+            _finish(server, batch, "cancelled")
+        elif _feed(server, batch):
+            _finish(server, batch, "completed")
+
+
+def _feed(server: Server, batch: Row[Any]) -> bool:
+    """Give the queue as many lines as there is room for; True when all lines have ended."""
+    waiting = sum(job.status not in FINAL for job in _jobs_of(server, batch.id))
+    number = batch.next_line
+    for number, line in enumerate(_lines(server, batch)):
+        if number < batch.next_line:
+            continue
+        if waiting >= AT_ONCE:
+            return False
+        job_id, error = None, None
+        try:
+            once = f"{batch.id}/{number}"  # fed again after a crash, a line is still one job
+            job_id = create_video(server, batch.account_id, line["body"], once).id
+            waiting += 1
+        except ApiError as problem:
+            if problem.status in (429, 507):
+                return False  # the queue's or the disk's trouble, not the line's
+            error = {"code": problem.code, "message": str(problem)}
+        with server.database.write() as connection:
+            new = {"batch_id": batch.id, "number": number, "custom_id": str(line["custom_id"])[:512]}
+            connection.execute(batch_lines.insert().values(**new, job_id=job_id, error=error))
+            _set_in(connection, batch.id, next_line=number + 1)
+    return waiting == 0
+
+
+def _finish(server: Server, batch: Row[Any], status: str) -> None:
+    """Write the answers of all lines that were fed, and of the others that they were not."""
+    output = io.BytesIO()
+    with server.database.read() as connection:
+        mine = batch_lines.c.batch_id == batch.id
+        fed = {row.number: row for row in connection.execute(select(batch_lines).where(mine))}
+    by_id = {job.id: job for job in _jobs_of(server, batch.id)}
+    for number, line in enumerate(_lines(server, batch)):
+        row = fed.get(number)
+        answer = _answer(server, row, by_id, status)
+        told = {"id": f"{batch.id}-{number}", "custom_id": line["custom_id"], **answer}
+        output.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
+    output.seek(0)
+    name = f"{batch.id}_output.jsonl"
+    file = keep_file(server.database, server.storage, batch.account_id, name, "batch_output", output)
+    _set(server, batch.id, status=status, output_file_id=file.id, ended_at=server.queue.now())
+
+
+def _answer(server: Server, row: Row[Any] | None, by_id: dict[str, Job], status: str) -> dict[str, Any]:
+    if row is None:
+        code = "batch_expired" if status == "expired" else "batch_cancelled"
+        return {"response": None, "error": {"code": code, "message": f"the batch was {status} before this line"}}
+    if row.error:
+        return {"response": {"status_code": 400, "body": {"error": row.error}}, "error": None}
+    if row.job_id not in by_id:
+        return {"response": None, "error": {"code": "video_deleted", "message": "the clip was deleted"}}
+    video = server.shown(by_id[row.job_id]).model_dump(mode="json")
+    return {"response": {"status_code": 200, "request_id": row.job_id, "body": video}, "error": None}
+
+
+def _lines(server: Server, batch: Row[Any]) -> Iterator[dict[str, Any]]:
+    """The batch's lines; they were all found readable when it was made."""
+    file = find_file(server.database, batch.account_id, batch.input_file_id)
+    with server.storage.path(file.digest).open("rb") as lines:
+        yield from (json.loads(line) for line in lines if line.strip())
+
+
+def _problem(server: Server, file: Row[Any]) -> dict[str, Any] | None:
+    """Why a file cannot be worked through; None where it can."""
+    seen: set[str] = set()
+    with server.storage.path(file.digest).open("rb") as lines:
+        for number, text in enumerate(filter(bytes.strip, lines), 1):
+            try:
+                line = json.loads(text)
+                custom_id, whole = line["custom_id"], isinstance(line["body"], dict)
+                good = (line["method"], line["url"]) == ("POST", ENDPOINT) and isinstance(custom_id, str) and whole
+            except (ValueError, KeyError, TypeError, RecursionError):
+                good = False
+            if not good:
+                told = f"each line must be custom_id, method 'POST', url '{ENDPOINT}', body"
+                return {"code": "invalid_line", "line": number, "message": told, "param": None}
+            if custom_id in seen:
+                return {"code": "duplicate_custom_id", "line": number, "message": "came before", "param": "custom_id"}
+            seen.add(custom_id)
+            if number > MOST_LINES:
+                return {"code": "too_many_lines", "line": number, "message": f"at most {MOST_LINES}", "param": None}
+    return None if seen else {"code": "empty_file", "line": None, "message": "there is no line", "param": None}
+
+
+def _jobs_of(server: Server, batch_id: str) -> list[Job]:
+    query = select(jobs).join(batch_lines, batch_lines.c.job_id == jobs.c.id)
+    with server.database.read() as connection:
+        rows = connection.execute(query.where(batch_lines.c.batch_id == batch_id, jobs.c.deleted_at.is_(None))).all()
+    return [Job.of(row) for row in rows]
+
+
+def _set(server: Server, batch_id: str, **values: object) -> None:
+    with server.database.write() as connection:
+        _set_in(connection, batch_id, **values)
+
+
+def _set_in(connection: Connection, batch_id: str, **values: object) -> None:
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(**values))

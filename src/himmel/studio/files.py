@@ -1,0 +1,54 @@
+"""Files that accounts have brought or were made for them: what they are called, whose they are, where they lie.
+
+Owns: the table of files. Their bytes are ``storage``'s.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any, BinaryIO
+
+from sqlalchemy import Row, select, update
+
+from himmel.errors import ApiError
+from himmel.studio.database import Database, files
+from himmel.studio.storage import Storage
+
+
+def keep_file(
+    database: Database, storage: Storage, account_id: str, name: str, purpose: str, content: BinaryIO
+) -> Row[Any]:
+    """Keep a file for an account. Raises ApiError where the disk is full."""
+    digest = storage.put(content)
+    number = f"file-{secrets.token_hex(12)}"
+    told = {"filename": name, "purpose": purpose, "digest": digest, "bytes": storage.path(digest).stat().st_size}
+    with database.write() as connection:
+        connection.execute(files.insert().values(id=number, account_id=account_id, created_at=time.time(), **told))
+    return find_file(database, account_id, number)
+
+
+def find_file(database: Database, account_id: str, file_id: str) -> Row[Any]:
+    """A file of this account. Raises ApiError (404)."""
+    mine = (files.c.id == file_id) & (files.c.account_id == account_id) & files.c.deleted_at.is_(None)
+    with database.read() as connection:
+        row = connection.execute(select(files).where(mine)).first()
+    if row is None:
+        raise ApiError(404, "file_not_found", f"there is no file '{file_id[:80]}'")
+    return row
+
+
+def list_files(database: Database, account_id: str, purpose: str | None) -> list[Row[Any]]:
+    """An account's files, newest first."""
+    mine = (files.c.account_id == account_id) & files.c.deleted_at.is_(None)
+    if purpose:
+        mine &= files.c.purpose == purpose
+    with database.read() as connection:
+        return list(connection.execute(select(files).where(mine).order_by(files.c.created_at.desc())))
+
+
+def forget_file(database: Database, account_id: str, file_id: str) -> None:
+    """Take a file away. Raises ApiError (404)."""
+    find_file(database, account_id, file_id)
+    with database.write() as connection:
+        connection.execute(update(files).where(files.c.id == file_id).values(deleted_at=time.time()))

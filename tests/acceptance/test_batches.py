@@ -1,0 +1,112 @@
+"""Files and batches, as the stock client sends them."""
+
+import io
+import json
+
+import openai
+import pytest
+from PIL import Image
+
+from himmel.studio.batches import advance_batches
+
+
+def line(number, **body):
+    body = {"prompt": f"cat {number}", "seconds": "1", "size": "64x48"} | body
+    return {"custom_id": f"line-{number}", "method": "POST", "url": "/v1/videos", "body": body}
+
+
+def begin(client, lines):
+    content = "\n".join(json.dumps(each) if isinstance(each, dict) else each for each in lines).encode()
+    file = client.files.create(file=("lines.jsonl", content), purpose="batch")
+    return client.batches.create(endpoint="/v1/videos", completion_window="24h", input_file_id=file.id)
+
+
+def output(client, batch):
+    text = client.files.content(batch.output_file_id).read().decode()
+    return {row["custom_id"]: row for row in map(json.loads, text.splitlines())}
+
+
+def until_over(running, client, batch):
+    for _ in range(500):
+        advance_batches(running.server)
+        batch = client.batches.retrieve(batch.id)
+        if batch.status in ("completed", "failed", "expired", "cancelled"):
+            return batch
+    raise AssertionError(f"the batch is still {batch.status}")
+
+
+def test_a_batch_answers_every_line(running):
+    client = running.client("batcher")
+    batch = begin(client, [line(1), line(2, size="huge"), line(3)])
+    assert (batch.status, batch.object) == ("in_progress", "batch")
+    batch = until_over(running, client, batch)
+    assert batch.status == "completed" and batch.completed_at
+    counts = batch.request_counts
+    assert (counts.total, counts.completed, counts.failed) == (3, 2, 1)
+    rows = output(client, batch)
+    assert rows["line-1"]["response"]["body"]["status"] == "completed"
+    assert rows["line-2"]["response"]["status_code"] == 400
+    clip = client.videos.download_content(rows["line-3"]["response"]["body"]["id"]).read()
+    assert clip[4:8] == b"ftyp"
+
+
+def test_more_lines_than_are_fed_at_once(running, monkeypatch):
+    monkeypatch.setattr("himmel.studio.batches.AT_ONCE", 2)
+    client = running.client("long")
+    batch = until_over(running, client, begin(client, [line(n) for n in range(7)]))
+    assert [row["response"]["body"]["prompt"] for row in output(client, batch).values()] == [
+        f"cat {n}" for n in range(7)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ([""], "empty_file"),
+        (["{"], "invalid_line"),
+        ([line(1) | {"url": "/v1/other"}], "invalid_line"),
+        ([line(1), line(1)], "duplicate_custom_id"),
+    ],
+)
+def test_a_file_that_cannot_be_worked_through_fails_at_once(idle, lines, code):
+    batch = begin(idle.client(), lines)
+    assert (batch.status, batch.errors.data[0].code) == ("failed", code)
+
+
+def test_a_cancelled_batch_says_what_was_not_done(idle):
+    client = idle.client("quitter")
+    batch = begin(client, [line(n) for n in range(3)])
+    batch = client.batches.cancel(batch.id)
+    assert batch.status == "cancelled"
+    assert {row["error"]["code"] for row in output(client, batch).values()} == {"batch_cancelled"}
+
+
+def test_a_batch_runs_out_of_time(idle, monkeypatch):
+    client = idle.client("late")
+    batch = begin(client, [line(1)])
+    now = idle.server.queue.now()
+    monkeypatch.setattr(idle.server.queue, "now", lambda: now + 25 * 3600)
+    batch = until_over(idle, client, batch)
+    assert batch.status == "expired"
+    assert output(client, batch)["line-1"]["error"]["code"] == "batch_expired"
+
+
+def test_files_are_their_accounts_own(running):
+    client, other = running.client("filer"), running.client("other-filer")
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(buffer, "PNG")
+    file = client.files.create(file=("a.png", buffer.getvalue()), purpose="vision")
+    assert (file.bytes, file.filename, file.status) == (len(buffer.getvalue()), "a.png", "processed")
+    assert [each.id for each in client.files.list(purpose="vision")] == [file.id]
+    assert list(other.files.list()) == []
+    for call in (other.files.retrieve, other.files.content, other.files.delete):
+        with pytest.raises(openai.NotFoundError):
+            call(file.id)
+    body = {"prompt": "a cat", "seconds": "1", "size": "64x48", "input_reference": {"file_id": file.id}}
+    made = client.post("/videos", body=body, cast_to=object)
+    with pytest.raises(openai.NotFoundError):
+        other.post("/videos", body=body, cast_to=object)
+    client.delete(f"/videos/{made['id']}", cast_to=object)
+    assert client.files.delete(file.id).deleted
+    with pytest.raises(openai.NotFoundError):
+        client.files.retrieve(file.id)
