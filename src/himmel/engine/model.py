@@ -40,7 +40,7 @@ class GeneratorConfig:
     frames: int
     sampler: str = "multistep"
     steps: int = 12
-    guidance: float = 3.0
+    guidance: float = 2.0
     shift: float = 3.0
 
 
