@@ -104,7 +104,7 @@ class QueueMachine(RuleBasedStateMachine):
     def every_job_is_what_it_should_be(self):
         with self.database.read() as connection:
             found = {row.id: Job.of(row) for row in connection.execute(select(jobs))}
-            counted = {who: number for who, number in connection.execute(select(accounts.c.id, accounts.c.queued))}
+            counted = dict(connection.execute(select(accounts.c.id, accounts.c.queued)).all())
         assert found.keys() == self.model.keys()
         for number, known in self.model.items():
             job = found[number]
@@ -128,7 +128,7 @@ class QueueMachine(RuleBasedStateMachine):
         """Virtual times as the queue will see them once silent workers' jobs were taken back."""
         self.queue.take_back()
         with self.database.read() as connection:
-            return {who: served for who, served in connection.execute(select(accounts.c.id, accounts.c.served))}
+            return dict(connection.execute(select(accounts.c.id, accounts.c.served)).all())
 
 
 TestQueue = QueueMachine.TestCase
