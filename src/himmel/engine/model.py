@@ -45,7 +45,7 @@ class GeneratorConfig:
 
 
 class Generator(nn.Module):
-    """Text encoder and transformer, which are trained together."""
+    """Text encoder and transformer: what turns a prompt and noise into latents."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()

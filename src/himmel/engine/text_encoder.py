@@ -1,4 +1,4 @@
-"""Prompts to vectors: our own byte-level BPE and a small bidirectional encoder, trained with the transformer.
+"""Prompts to vectors: our own byte-level BPE and a small bidirectional encoder, trained on captions alone.
 
 Owns: tokens and their encoding. Knows nothing of pictures.
 
