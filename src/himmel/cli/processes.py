@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -29,11 +30,14 @@ def serve_with_workers(server: Server) -> None:
     server.queue.spare()
     over = threading.Event()
     helpers = [threading.Thread(target=work, args=(server, over)) for work in (_watch, _deliver)]
-    config = uvicorn.Config(make_app(server), settings.host, settings.port, log_level="warning", timeout_keep_alive=30)
+    config = uvicorn.Config(
+        make_app(server), settings.host, settings.port, log_level="warning", lifespan="off", timeout_keep_alive=30
+    )
     for helper in helpers:
         helper.start()
     try:
-        uvicorn.Server(config).run()
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run()
     finally:
         over.set()
         for helper in helpers:
@@ -52,7 +56,7 @@ def _watch(server: Server, over: threading.Event) -> None:
     """Keep as many workers alive as the settings say, and take back the jobs of silent ones."""
     settings = server.settings
     command = [sys.executable, "-m", "himmel", "worker", "--model", settings.model]
-    command += ["--with-parent", "--server", f"http://{settings.host}:{settings.port}"]
+    command += ["--parent", str(os.getpid()), "--server", f"http://{settings.host}:{settings.port}"]
     environment = {**os.environ, "HIMMEL_WORKER_TOKEN": server.keys.worker_token()}
     workers: list[subprocess.Popen[bytes]] = []
     while not over.is_set():

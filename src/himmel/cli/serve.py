@@ -7,7 +7,7 @@ Owns: these commands' options. What the server does stands in ``himmel.studio``,
 from __future__ import annotations
 
 import ipaddress
-import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,6 +51,7 @@ def serve(
     if not server.keys.any_account():
         typer.echo(f"Make a key: himmel keys create NAME --data-dir '{settings.data_dir}'")
     serve_with_workers(server)
+    typer.echo("stopped; what waits is kept")
 
 
 def worker(
@@ -60,10 +61,9 @@ def worker(
         str | None, typer.Option(envvar="HIMMEL_WORKER_TOKEN", metavar="TOKEN", help="See 'himmel keys worker'.")
     ] = None,
     device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or mps.")] = "auto",
-    with_parent: Annotated[
-        bool,
-        typer.Option("--with-parent", help="Stop, after its job, when the process that started it is gone."),
-    ] = False,
+    parent: Annotated[
+        int | None, typer.Option(metavar="PID", help="Stop, after its job, when this process, its parent, is gone.")
+    ] = None,
 ) -> None:
     """Make clips for a server, which may be another machine."""
     from himmel.backends.select import open_backend
@@ -71,8 +71,8 @@ def worker(
 
     if not token:
         raise BadRequest("a worker needs the server's token: --token, see 'himmel keys worker'")
-    parent = os.getppid() if with_parent else None
-    Worker(connect(server, token), open_backend(model, device)).run(parent)
+    with suppress(KeyboardInterrupt):
+        Worker(connect(server, token), open_backend(model, device)).run(parent)
 
 
 @keys.command("create")
