@@ -35,11 +35,7 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the Videos API on this machine."""
-    from himmel.studio.server import Server
-    from himmel.studio.settings import read_settings
-
-    flags = {"host": host, "port": port, "data_dir": data_dir, "workers": workers, "model": model}
-    server = Server.opened(read_settings(flags))
+    server = opened(data_dir, host=host, port=port, workers=workers, model=model)
     settings = server.settings
     if not _is_loopback(settings.host) and not server.keys.any_account():
         raise BadRequest(
@@ -101,12 +97,12 @@ def worker_token(data_dir: DataDir = None) -> None:
     typer.echo(opened(data_dir).keys.worker_token())
 
 
-def opened(data_dir: Path | None) -> Server:
-    """The server in a data folder, for commands that look after it."""
+def opened(data_dir: Path | None, **flags: object) -> Server:
+    """The server in a data folder; ``flags`` are settings, None where they were not given."""
     from himmel.studio.server import Server
     from himmel.studio.settings import read_settings
 
-    return Server.opened(read_settings({"data_dir": data_dir}))
+    return Server.opened(read_settings({"data_dir": data_dir, **flags}))
 
 
 def _is_loopback(host: str) -> bool:

@@ -14,6 +14,7 @@ from sqlalchemy import Row
 from himmel.studio.api_videos import TheCaller, TheServer
 from himmel.studio.batches import ENDPOINT, WINDOW, cancel_batch, counts_of, create_batch, find_batch, list_batches
 from himmel.studio.bodies import read_body
+from himmel.studio.schemas import whole_list
 from himmel.studio.server import Server
 
 TEXT = {"type": "string"}
@@ -36,9 +37,7 @@ def _created(server: Server, account_id: str, fields: dict[str, Any]) -> dict[st
 
 @router.get("")
 def listed(server: TheServer, caller: TheCaller) -> dict[str, Any]:
-    found = [_shown(server, row) for row in list_batches(server, caller.account_id)]
-    ends = {"first_id": found[0]["id"] if found else None, "last_id": found[-1]["id"] if found else None}
-    return {"object": "list", "data": found, "has_more": False, **ends}
+    return whole_list([_shown(server, row) for row in list_batches(server, caller.account_id)])
 
 
 @router.get("/{batch_id}")

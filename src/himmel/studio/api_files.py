@@ -18,6 +18,7 @@ from himmel.studio.api_videos import TheCaller, TheServer
 from himmel.studio.batches import LARGEST
 from himmel.studio.bodies import read_body
 from himmel.studio.files import find_file, forget_file, keep_file, list_files
+from himmel.studio.schemas import whole_list
 
 PURPOSES = ("batch", "user_data", "vision")
 FORM = {"file": {"type": "string", "format": "binary"}, "purpose": {"type": "string", "enum": list(PURPOSES)}}
@@ -42,9 +43,7 @@ async def create(request: Request, server: TheServer, caller: TheCaller) -> dict
 
 @router.get("")
 def listed(server: TheServer, caller: TheCaller, purpose: str | None = None) -> dict[str, Any]:
-    found = [_shown(row) for row in list_files(server.database, caller.account_id, purpose)]
-    ends = {"first_id": found[0]["id"] if found else None, "last_id": found[-1]["id"] if found else None}
-    return {"object": "list", "data": found, "has_more": False, **ends}
+    return whole_list([_shown(row) for row in list_files(server.database, caller.account_id, purpose)])
 
 
 @router.get("/{file_id}")

@@ -41,7 +41,7 @@ async def create(request: Request, server: TheServer, caller: TheCaller) -> Vide
     """Make a clip from a prompt, and from a first frame where one is given."""
     fields = await read_body(request, server.settings.upload_bytes)
     once = request.headers.get("idempotency-key")
-    return server.shown(await run_in_threadpool(create_video, server, caller.account_id, fields, once))
+    return await run_in_threadpool(lambda: server.shown(create_video(server, caller.account_id, fields, once)))
 
 
 @router.post("/edits", status_code=201)
@@ -66,8 +66,12 @@ async def _derived(task: str, request: Request, server: Server, caller: Caller, 
     fields = await read_body(request, server.settings.upload_bytes)
     given = fields.get("video")
     parent_id = video_id or (str(given.get("id")) if isinstance(given, dict) else None)
-    parent = _own(server, caller, parent_id) if parent_id else None
-    return server.shown(await run_in_threadpool(refuse_task, server, caller.account_id, task, fields, parent))
+
+    def refused() -> Video:
+        parent = _own(server, caller, parent_id) if parent_id else None
+        return server.shown(refuse_task(server, caller.account_id, task, fields, parent))
+
+    return await run_in_threadpool(refused)
 
 
 @router.get("")

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from himmel.studio.api_videos import TheCaller, TheServer
+from himmel.studio.schemas import whole_list
 from himmel.studio.webhooks import EVENTS
 
 router = APIRouter(prefix="/v1", tags=["webhooks"])
@@ -84,9 +85,8 @@ def create(body: NewEndpoint, server: TheServer, caller: TheCaller) -> Endpoint:
 
 @router.get("/webhook_endpoints")
 def listed(server: TheServer, caller: TheCaller) -> dict[str, Any]:
-    found = [Endpoint.of(row).model_dump(exclude_none=True) for row in server.webhooks.list(caller.account_id)]
-    ends = {"first_id": found[0]["id"] if found else None, "last_id": found[-1]["id"] if found else None}
-    return {"object": "list", "data": found, "has_more": False, **ends}
+    found = server.webhooks.list(caller.account_id)
+    return whole_list([Endpoint.of(row).model_dump(exclude_none=True) for row in found])
 
 
 @router.get("/webhook_endpoints/{endpoint_id}", response_model_exclude_none=True)

@@ -21,7 +21,6 @@ from himmel.errors import ApiError, BadRequest
 from himmel.studio.database import Database, accounts, keys
 
 PREFIX = "himmel"
-ROLES = ("owner", "operator", "member")
 
 
 @dataclass(frozen=True)

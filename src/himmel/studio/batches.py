@@ -10,15 +10,15 @@ import io
 import json
 import secrets
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
 from himmel.errors import ApiError
-from himmel.studio import jobs as job_table
 from himmel.studio.database import batch_lines, batches, jobs
 from himmel.studio.files import find_file, keep_file
-from himmel.studio.jobs import FINAL, Job
+from himmel.studio.jobs import FINAL, Job, Status
 from himmel.studio.server import Server
 from himmel.studio.videos import create_video
 
@@ -89,7 +89,7 @@ def counts_of(server: Server, batch: Row[Any]) -> dict[str, int]:
         mine = batch_lines.c.batch_id == batch.id
         refused = connection.scalar(select(func.count()).where(mine, batch_lines.c.job_id.is_(None))) or 0
     total = 0 if batch.status == "failed" else sum(1 for _ in _lines(server, batch))
-    completed = ended.count(job_table.Status.COMPLETED)
+    completed = ended.count(Status.COMPLETED)
     return {"total": total, "completed": completed, "failed": len(ended) - completed + refused}
 
 
@@ -111,10 +111,7 @@ def advance_batches(server: Server) -> None:
 def _feed(server: Server, batch: Row[Any]) -> bool:
     """Give the queue as many lines as there is room for; True when all lines have ended."""
     waiting = sum(job.status not in FINAL for job in _jobs_of(server, batch.id))
-    number = batch.next_line
-    for number, line in enumerate(_lines(server, batch)):
-        if number < batch.next_line:
-            continue
+    for number, line in enumerate(_lines(server, batch, batch.next_line), batch.next_line):
         if waiting >= AT_ONCE:
             return False
         job_id, error = None, None
@@ -163,11 +160,11 @@ def _answer(server: Server, row: Row[Any] | None, by_id: dict[str, Job], status:
     return {"response": {"status_code": 200, "request_id": row.job_id, "body": video}, "error": None}
 
 
-def _lines(server: Server, batch: Row[Any]) -> Iterator[dict[str, Any]]:
-    """The batch's lines; they were all found readable when it was made."""
+def _lines(server: Server, batch: Row[Any], start: int = 0) -> Iterator[dict[str, Any]]:
+    """The batch's lines from number ``start`` on; they were all found readable when it was made."""
     file = find_file(server.database, batch.account_id, batch.input_file_id)
     with server.storage.path(file.digest).open("rb") as lines:
-        yield from (json.loads(line) for line in lines if line.strip())
+        yield from map(json.loads, islice(filter(bytes.strip, lines), start, None))
 
 
 def _problem(server: Server, file: Row[Any]) -> dict[str, Any] | None:

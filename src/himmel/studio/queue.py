@@ -20,7 +20,6 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from himmel.errors import ApiError
-from himmel.studio import jobs as job_table
 from himmel.studio.database import Database, accounts, jobs
 from himmel.studio.jobs import FINAL, Job, Status, find, first, move
 from himmel.studio.webhooks import announce
@@ -246,7 +245,7 @@ def _accepted_before(connection: Connection, account_id: str, key: str, digest: 
 
 
 def _existing(connection: Connection, job_id: str) -> Job:
-    return job_table.Job.of(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
+    return Job.of(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
 
 
 def _leased(connection: Connection, job_id: str, token: int) -> Job | None:

@@ -148,6 +148,12 @@ class VideoList(BaseModel):
     has_more: bool
 
 
+def whole_list(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """A list that has no further pages, of objects that have an ``id``."""
+    ends = {"first_id": found[0]["id"] if found else None, "last_id": found[-1]["id"] if found else None}
+    return {"object": "list", "data": found, "has_more": False, **ends}
+
+
 class Deleted(BaseModel):
     """The answer to a deletion."""
 

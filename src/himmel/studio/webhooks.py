@@ -112,7 +112,6 @@ class Webhooks:
 
     def deliver_due(self) -> int:
         """Deliver what is due, one after the other; gives how many were tried."""
-        tried = 0
         with self.database.read() as connection:
             due = (deliveries.c.next_at <= self.now()) & deliveries.c.delivered_at.is_(None)
             rows = connection.execute(
@@ -124,8 +123,7 @@ class Webhooks:
             ).all()
         for row in rows:
             self._try(row)
-            tried += 1
-        return tried
+        return len(rows)
 
     def _try(self, row: Row[Any]) -> None:
         try:

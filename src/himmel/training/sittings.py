@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from himmel.engine.autoencoder import Autoencoder
 from himmel.engine.model import Generator, GeneratorConfig, VideoModel, save_part
@@ -114,24 +115,23 @@ def begin_from(project: Project, model: Path) -> None:
 
 def autoencoder_of(project: Project) -> Autoencoder:
     """The run's autoencoder with its averaged weights. Raises BadRequest where none was trained yet."""
-    folder = project.folder / "autoencoder"
-    if not (folder / "state.safetensors").exists():
-        raise BadRequest(f"'{project.folder}' has no autoencoder yet; run 'himmel train autoencoder' first")
-    run = Run(Autoencoder(project.preset.autoencoder), Recipe(folder, minutes=0))
-    run.model.load_state_dict(run.averaged)
-    assert isinstance(run.model, Autoencoder)
-    return run.model.to(project.device).eval().requires_grad_(False)
+    trained = Autoencoder(project.preset.autoencoder)
+    _load_average(project, "autoencoder", "autoencoder", trained)
+    return trained.to(project.device).eval().requires_grad_(False)
 
 
 def text_encoder_of(project: Project) -> TextEncoder:
     """The run's text encoder with its averaged weights. Raises BadRequest where none was trained yet."""
-    folder = project.folder / "text"
+    reader = TextReader(project.preset.text, project.vocabulary)
+    _load_average(project, "text", "text encoder", reader)
+    return reader.encoder
+
+
+def _load_average(project: Project, part: str, noun: str, model: nn.Module) -> None:
+    folder = project.folder / part
     if not (folder / "state.safetensors").exists():
-        raise BadRequest(f"'{project.folder}' has no text encoder yet; run 'himmel train text' first")
-    run = Run(TextReader(project.preset.text, project.vocabulary), Recipe(folder, minutes=0))
-    run.model.load_state_dict(run.averaged)
-    assert isinstance(run.model, TextReader)
-    return run.model.encoder
+        raise BadRequest(f"'{project.folder}' has no {noun} yet; run 'himmel train {part}' first")
+    Run(model, Recipe(folder, minutes=0)).restart_from_average()
 
 
 def export(project: Project, target: Path) -> None:
