@@ -15,6 +15,8 @@ from himmel.studio.server import Server
 from himmel.studio.settings import Settings
 from himmel.worker import Worker, connect
 
+KINDS = ("sqlite", "postgresql")
+
 
 @dataclass
 class Running:
@@ -31,10 +33,11 @@ class Running:
         return Worker(connect(self.address, self.server.keys.worker_token()), FakeBackend())
 
 
-@pytest.fixture(scope="session")
-def idle(tmp_path_factory):
-    """A server without workers."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), model="fake", poll_ms=20)
+@pytest.fixture(scope="session", params=KINDS)
+def idle(request, tmp_path_factory):
+    """A server without workers, on either database."""
+    url = "" if request.param == "sqlite" else request.getfixturevalue("postgres").create()
+    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), model="fake", poll_ms=20, database_url=url)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -12,6 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Row
 
 from himmel.studio.api_videos import TheCaller, TheServer
+from himmel.studio.auth import Caller
 from himmel.studio.batches import ENDPOINT, WINDOW, cancel_batch, counts_of, create_batch, find_batch, list_batches
 from himmel.studio.bodies import read_body
 from himmel.studio.schemas import whole_list
@@ -28,11 +29,11 @@ router = APIRouter(prefix="/v1/batches", tags=["batches"])
 async def create(request: Request, server: TheServer, caller: TheCaller) -> dict[str, Any]:
     """Work through a file of requests."""
     fields = await read_body(request, server.settings.upload_bytes)
-    return await run_in_threadpool(_created, server, caller.account_id, fields)
+    return await run_in_threadpool(_created, server, caller, fields)
 
 
-def _created(server: Server, account_id: str, fields: dict[str, Any]) -> dict[str, Any]:
-    return _shown(server, create_batch(server, account_id, fields))
+def _created(server: Server, caller: Caller, fields: dict[str, Any]) -> dict[str, Any]:
+    return _shown(server, create_batch(server, caller, fields))
 
 
 @router.get("")

@@ -5,20 +5,22 @@ Owns: these routes. What a body may say stands in ``schemas``, what happens to a
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
-from sqlalchemy import select
+from sqlalchemy import Row, select
+from starlette.datastructures import UploadFile
 
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller
 from himmel.studio.bodies import read_body
+from himmel.studio.characters import find_character, keep_character
 from himmel.studio.database import jobs
 from himmel.studio.jobs import FINAL, Job, Status, find
-from himmel.studio.schemas import CreateVideo, Deleted, Video, VideoList
-from himmel.studio.server import Server, caller_of, server_of
+from himmel.studio.schemas import Character, CreateVideo, Deleted, NewCharacter, Video, VideoList, validated
+from himmel.studio.server import Server, caller_of, manager_of, operator_of, server_of
 from himmel.studio.videos import create_video, refuse_task
 
 MEDIA = {"video": "video/mp4", "thumbnail": "image/webp", "spritesheet": "image/jpeg"}
@@ -30,10 +32,15 @@ BODY = {
         },
     }
 }
+FILE = {"type": "string", "format": "binary"}
+FORM = {"type": "object", "required": ["name", "video"], "properties": {"name": {"type": "string"}, "video": FILE}}
+CHARACTER = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}}
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 TheServer = Annotated[Server, Depends(server_of)]
 TheCaller = Annotated[Caller, Depends(caller_of)]
+TheManager = Annotated[Caller, Depends(manager_of)]
+TheOperator = Annotated[Caller, Depends(operator_of)]
 
 
 @router.post("", status_code=201, openapi_extra=BODY)
@@ -41,7 +48,7 @@ async def create(request: Request, server: TheServer, caller: TheCaller) -> Vide
     """Make a clip from a prompt, and from a first frame where one is given."""
     fields = await read_body(request, server.settings.upload_bytes)
     once = request.headers.get("idempotency-key")
-    return await run_in_threadpool(lambda: server.shown(create_video(server, caller.account_id, fields, once)))
+    return await run_in_threadpool(lambda: server.shown(create_video(server, caller, fields, once)))
 
 
 @router.post("/edits", status_code=201)
@@ -54,6 +61,28 @@ async def edit(request: Request, server: TheServer, caller: TheCaller) -> Video:
 async def extend(request: Request, server: TheServer, caller: TheCaller) -> Video:
     """Go on from a clip. No model of ours can yet: the job fails with the code ``task_not_supported``."""
     return await _derived("extend", request, server, caller)
+
+
+@router.post("/characters", openapi_extra=CHARACTER)
+async def create_character(request: Request, server: TheServer, caller: TheCaller) -> Character:
+    """Keep a clip that shows somebody, and the name that prompts call them by."""
+    fields = await read_body(request, server.settings.upload_bytes)
+    return await run_in_threadpool(lambda: Character.of(_kept_character(server, caller, fields)))
+
+
+def _kept_character(server: Server, caller: Caller, fields: dict[str, Any]) -> Row[Any]:
+    name = validated(NewCharacter, fields).name
+    clip = fields.get("video")
+    if not isinstance(clip, UploadFile):
+        raise ApiError(400, "invalid_value", "give the clip as a file", param="video")
+    server.storage.check_space()
+    return keep_character(server.database, caller.account_id, name, server.storage.put(clip.file))
+
+
+@router.get("/characters/{character_id}")
+def get_character(character_id: str, server: TheServer, caller: TheCaller) -> Character:
+    """One character."""
+    return Character.of(find_character(server.database, caller.account_id, character_id))
 
 
 @router.post("/{video_id}/remix", status_code=201)
@@ -69,7 +98,7 @@ async def _derived(task: str, request: Request, server: Server, caller: Caller, 
 
     def refused() -> Video:
         parent = _own(server, caller, parent_id) if parent_id else None
-        return server.shown(refuse_task(server, caller.account_id, task, fields, parent))
+        return server.shown(refuse_task(server, caller, task, fields, parent))
 
     return await run_in_threadpool(refused)
 

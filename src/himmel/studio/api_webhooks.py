@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
-from himmel.studio.api_videos import TheCaller, TheServer
+from himmel.studio.api_videos import TheManager, TheServer
 from himmel.studio.schemas import whole_list
 from himmel.studio.webhooks import EVENTS
 
@@ -78,48 +78,48 @@ class Endpoint(BaseModel):
 
 
 @router.post("/webhook_endpoints", response_model_exclude_none=True)
-def create(body: NewEndpoint, server: TheServer, caller: TheCaller) -> Endpoint:
+def create(body: NewEndpoint, server: TheServer, caller: TheManager) -> Endpoint:
     made = server.webhooks.create(caller.account_id, body.name, body.url, list(body.event_types))
     return Endpoint.of(made, with_secret=True)
 
 
 @router.get("/webhook_endpoints")
-def listed(server: TheServer, caller: TheCaller) -> dict[str, Any]:
+def listed(server: TheServer, caller: TheManager) -> dict[str, Any]:
     found = server.webhooks.list(caller.account_id)
     return whole_list([Endpoint.of(row).model_dump(exclude_none=True) for row in found])
 
 
 @router.get("/webhook_endpoints/{endpoint_id}", response_model_exclude_none=True)
-def retrieve(endpoint_id: str, server: TheServer, caller: TheCaller) -> Endpoint:
+def retrieve(endpoint_id: str, server: TheServer, caller: TheManager) -> Endpoint:
     return Endpoint.of(server.webhooks.find(caller.account_id, endpoint_id))
 
 
 @router.post("/webhook_endpoints/{endpoint_id}", response_model_exclude_none=True)
-def change(endpoint_id: str, body: Changes, server: TheServer, caller: TheCaller) -> Endpoint:
+def change(endpoint_id: str, body: Changes, server: TheServer, caller: TheManager) -> Endpoint:
     changes = body.model_dump(exclude_none=True)
     return Endpoint.of(server.webhooks.change(caller.account_id, endpoint_id, changes))
 
 
 @router.delete("/webhook_endpoints/{endpoint_id}")
-def remove(endpoint_id: str, server: TheServer, caller: TheCaller) -> dict[str, Any]:
+def remove(endpoint_id: str, server: TheServer, caller: TheManager) -> dict[str, Any]:
     server.webhooks.remove(caller.account_id, endpoint_id)
     return {"id": endpoint_id, "object": "webhook_endpoint.deleted", "deleted": True}
 
 
 @router.post("/webhook_endpoints/{endpoint_id}/rotate_secret", response_model_exclude_none=True)
-def rotate(endpoint_id: str, server: TheServer, caller: TheCaller, body: Rotation | None = None) -> Endpoint:
+def rotate(endpoint_id: str, server: TheServer, caller: TheManager, body: Rotation | None = None) -> Endpoint:
     keep_old = bool(body and body.keep_old_secret_active_for_24_hours)
     return Endpoint.of(server.webhooks.rotate(caller.account_id, endpoint_id, keep_old=keep_old), with_secret=True)
 
 
 @router.post("/webhook_endpoints/{endpoint_id}/test")
-def test(endpoint_id: str, body: Sample, server: TheServer, caller: TheCaller) -> dict[str, Any]:
+def test(endpoint_id: str, body: Sample, server: TheServer, caller: TheManager) -> dict[str, Any]:
     status = server.webhooks.test(caller.account_id, endpoint_id, body.event_type)
     told = {"event_type": body.event_type, "status_code": status, "webhook_endpoint_id": endpoint_id}
     return {"object": "webhook_endpoint.test", "success": True, **told}
 
 
 @router.get("/webhook_event_types")
-def event_types(caller: TheCaller) -> dict[str, Any]:
+def event_types(caller: TheManager) -> dict[str, Any]:
     """The events that endpoints can be told of."""
     return {"object": "list", "data": list(EVENTS)}

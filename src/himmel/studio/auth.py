@@ -1,35 +1,103 @@
 """Who is asking: accounts, and the keys that speak for them.
 
 Owns: making, checking and revoking keys. A key is shown once; what is kept of it is an HMAC with a secret that
-lies beside the database, not in it, so that neither alone lets anybody in.
+lies beside the database, not in it, so that neither alone lets anybody in. How much a key may use stands in
+``limits``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import os
 import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from himmel.errors import ApiError, BadRequest
 from himmel.studio.database import Database, accounts, keys
 
 PREFIX = "himmel"
+ROLES = ("owner", "operator", "member")
+SCOPES = {
+    "read": "ask after clips and fetch them",
+    "create": "make, cancel and delete clips, files and batches",
+    "manage": "webhooks and further keys",
+    "operate": "other people's accounts and jobs; for owners and operators",
+}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a key may do. None is everything that its account may; numbers are upper limits."""
+
+    scopes: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None
+    addresses: tuple[str, ...] | None = None  # networks like "10.0.0.0/8" that it may come from
+    expires_at: float | None = None  # seconds since 1970
+    open_jobs: int | None = None  # that wait or run
+    daily_seconds: float | None = None  # compute-seconds within 24 hours
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.scopes or ()) - set(SCOPES):
+            raise BadRequest(f"there is no scope '{min(unknown)}'; allowed: {', '.join(SCOPES)}")
+        for network in self.addresses or ():
+            try:
+                ipaddress.ip_network(network)
+            except ValueError:
+                raise BadRequest(f"'{network}' is no network; allowed: for example 203.0.113.7 or 10.0.0.0/8") from None
+        for name in ("open_jobs", "daily_seconds"):
+            if (value := getattr(self, name)) is not None and value < 0:
+                raise BadRequest(f"{name} is {value}; allowed: 0 or more")
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> Terms:
+        read = ((field.name, getattr(row, field.name)) for field in fields(cls))
+        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in read}
+        return cls(**values)
+
+    def under(self, parent: Terms) -> Terms:
+        """These terms for a child: what is left open is as the parent's. Raises BadRequest for what is more."""
+        filled = {name: getattr(parent, name) if value is None else value for name, value in asdict(self).items()}
+        child = Terms(**filled)
+        for name in ("scopes", "models"):
+            if (wide := getattr(parent, name)) is not None and (more := set(filled[name]) - set(wide)):
+                raise BadRequest(f"the key that makes this one has not '{min(more)}' among its {name}")
+        for name in ("expires_at", "open_jobs", "daily_seconds"):
+            if (most := getattr(parent, name)) is not None and filled[name] > most:
+                raise BadRequest(f"{name} is more than that of the key that makes this one, {most:g}")
+        if parent.addresses is not None and not all(_within(inner, parent.addresses) for inner in filled["addresses"]):
+            raise BadRequest("the addresses go beyond those of the key that makes this one")
+        return child
 
 
 @dataclass(frozen=True)
 class Caller:
-    """The account that a request speaks for, and the key that it came with."""
+    """The account that a request speaks for, the key that it came with, and what that may do."""
 
     account_id: str
     key_id: str
     role: str
+    terms: Terms = Terms()
+    parent_id: str | None = None  # the key that made this one
+
+    def check_scope(self, scope: str) -> None:
+        """Raise ApiError (403) where the key has not this scope, or the account not the role for it."""
+        if self.terms.scopes is not None and scope not in self.terms.scopes:
+            raise ApiError(403, "scope_missing", f"this key has not the scope '{scope}': {SCOPES[scope]}")
+        if scope == "operate" and self.role == "member":
+            raise ApiError(403, "role_missing", "this is for the server's owner and operators")
+
+    def check_model(self, model: str) -> None:
+        """Raise ApiError (403) where the key may not use a model."""
+        if self.terms.models is not None and model not in self.terms.models:
+            raise ApiError(403, "model_not_allowed", f"this key may use: {', '.join(self.terms.models)}", param="model")
 
 
 class Keys:
@@ -39,23 +107,32 @@ class Keys:
         self.database = database
         self.pepper = _secret(folder / "pepper")
 
-    def create(self, name: str) -> str:
+    def create(self, name: str, terms: Terms = Terms(), *, only_first: bool = False) -> str:
         """Make the account of this name, where there is none, and a key for it; gives the key. Raises BadRequest.
 
-        The first account is the owner's.
+        The first account is the owner's; with ``only_first`` there may be no account yet.
         """
-        if not re.fullmatch(r"[\w .@-]{1,80}", name):
-            raise BadRequest(f"'{name}' is no name for a key; allowed: 1 to 80 letters, figures, spaces and . _ @ -")
-        key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
         with self.database.write() as connection:
-            row = {
-                "id": key_id,
-                "account_id": _account(connection, name),
-                "name": name,
-                "digest": self._digest(secret),
-                "created_at": time.time(),
-            }
-            connection.execute(keys.insert().values(**row))
+            if only_first and connection.scalar(select(accounts.c.id).limit(1)):
+                raise BadRequest("the owner's account was made already")
+            return self._insert(connection, _account(connection, _checked(name)), name, terms)
+
+    def create_child(self, parent: Caller, name: str, terms: Terms) -> str:
+        """Make a key that can do at most what its parent can, and ends with it; gives the key. Raises BadRequest."""
+        if parent.parent_id is not None:
+            raise BadRequest("a key that was made by a key makes no further ones")
+        with self.database.write() as connection:
+            return self._insert(
+                connection, parent.account_id, _checked(name), terms.under(parent.terms), parent_id=parent.key_id
+            )
+
+    def _insert(
+        self, connection: Connection, account_id: str, name: str, terms: Terms, parent_id: str | None = None
+    ) -> str:
+        key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+        row: dict[str, Any] = {"id": key_id, "account_id": account_id, "name": name, "digest": self._digest(secret)}
+        row |= {"parent_id": parent_id, "created_at": time.time(), **asdict(terms)}
+        connection.execute(keys.insert().values(**row))
         return f"{PREFIX}_{key_id}.{secret}"
 
     def any_account(self) -> bool:
@@ -63,28 +140,40 @@ class Keys:
         with self.database.read() as connection:
             return connection.scalar(select(accounts.c.id).limit(1)) is not None
 
-    def revoke(self, key_id: str) -> bool:
-        """End a key; False where there is no such key that is still good."""
+    def list(self, account_id: str | None = None, parent_id: str | None = None) -> list[Row[Any]]:
+        """Keys with the names of their accounts, oldest first: all, an account's, or those that a key made."""
+        query = select(keys, accounts.c.name.label("account")).join(accounts, accounts.c.id == keys.c.account_id)
+        for column, value in ((keys.c.account_id, account_id), (keys.c.parent_id, parent_id)):
+            query = query if value is None else query.where(column == value)
+        with self.database.read() as connection:
+            return list(connection.execute(query.order_by(keys.c.created_at, keys.c.id)))
+
+    def revoke(self, key_id: str, account_id: str | None = None) -> bool:
+        """End a key and those that it made; False where there is no such key (of this account) that is still good."""
         with self.database.write() as connection:
             good = (keys.c.id == key_id) & keys.c.revoked_at.is_(None)
+            if account_id is not None:
+                good &= keys.c.account_id == account_id
             return connection.execute(update(keys).where(good).values(revoked_at=time.time())).rowcount == 1
 
-    def caller(self, authorization: str | None) -> Caller:
-        """Whom a header "Bearer himmel_id.secret" speaks for. Raises ApiError (401)."""
+    def caller(self, authorization: str | None, address: str | None = None) -> Caller:
+        """Whom a header "Bearer himmel_id.secret" speaks for, come from an IP address. Raises ApiError (401, 403)."""
         found = re.fullmatch(rf"Bearer {PREFIX}_([0-9a-f]{{16}})\.([\w-]{{43}})", authorization or "")
         if not found:
             raise _refused("no API key was given; make one with 'himmel keys create NAME'")
         with self.database.read() as connection:
-            row = connection.execute(
-                select(keys.c.digest, keys.c.revoked_at, accounts.c.id, accounts.c.role)
-                .join(accounts, accounts.c.id == keys.c.account_id)
-                .where(keys.c.id == found[1])
-            ).first()
+            row = _found(connection, found[1])
         # The digest is compared even for unknown keys, so that time tells nothing.
         good = hmac.compare_digest(row.digest if row else "", self._digest(found[2]))
-        if not good or row is None or row.revoked_at is not None:
-            raise _refused("this API key is not known, or it was revoked")
-        return Caller(row.id, found[1], row.role)
+        caller = _good(row if good else None)
+        if caller.terms.addresses is not None and not _within(address or "", caller.terms.addresses):
+            raise ApiError(403, "address_not_allowed", "this key may not be used from this address")
+        return caller
+
+    def holder(self, key_id: str) -> Caller:
+        """Whom a key speaks for whose bearer was checked before. Raises ApiError (401) where it is good no more."""
+        with self.database.read() as connection:
+            return _good(_found(connection, key_id))
 
     def worker_token(self) -> str:
         """What workers of this server show; it follows from the secret."""
@@ -92,6 +181,51 @@ class Keys:
 
     def _digest(self, secret: str) -> str:
         return hmac.new(self.pepper, secret.encode(), hashlib.sha256).hexdigest()
+
+
+def check_key(connection: Connection, key_id: str) -> None:
+    """Raise ApiError (401) where a key is good no more, in the very transaction that relies on it."""
+    _good(_found(connection, key_id))
+
+
+def _found(connection: Connection, key_id: str) -> Row[Any] | None:
+    parent = keys.alias("parent")
+    columns = (accounts.c.role, accounts.c.suspended_at, parent.c.revoked_at.label("parent_revoked_at"))
+    return connection.execute(
+        select(keys, *columns)
+        .join(accounts, accounts.c.id == keys.c.account_id)
+        .outerjoin(parent, parent.c.id == keys.c.parent_id)
+        .where(keys.c.id == key_id)
+    ).first()
+
+
+def _good(row: Row[Any] | None) -> Caller:
+    """The caller of a row of :func:`_found`. Raises ApiError (401)."""
+    if row is None or row.revoked_at is not None or row.parent_revoked_at is not None:
+        raise _refused("this API key is not known, or it was revoked")
+    if row.expires_at is not None and row.expires_at < time.time():
+        raise _refused("this API key has expired")
+    if row.suspended_at is not None:
+        raise _refused("this account is suspended; ask the server's operator")
+    return Caller(row.account_id, row.id, row.role, Terms.of(row), row.parent_id)
+
+
+def _within(inner: str, outer: tuple[str, ...]) -> bool:
+    """Whether a network, or one address, lies in one of several networks."""
+    try:
+        network = ipaddress.ip_network(inner)
+    except ValueError:
+        return False
+    if isinstance(network, ipaddress.IPv6Network) and (mapped := network.network_address.ipv4_mapped):
+        network = ipaddress.ip_network(mapped)
+    wider = (ipaddress.ip_network(one) for one in outer)
+    return any(network.version == one.version and network.subnet_of(one) for one in wider)  # type: ignore[arg-type]
+
+
+def _checked(name: str) -> str:
+    if not re.fullmatch(r"[\w .@-]{1,80}", name):
+        raise BadRequest(f"'{name}' is no name for a key; allowed: 1 to 80 letters, figures, spaces and . _ @ -")
+    return name
 
 
 def _account(connection: Connection, name: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from himmel.errors import ApiError
+from himmel.studio.auth import Caller
 from himmel.studio.database import batch_lines, batches, jobs
 from himmel.studio.files import find_file, keep_file
 from himmel.studio.jobs import FINAL, Job, Status
@@ -30,16 +31,17 @@ AT_ONCE = 20  # lines of one batch that wait or run at a time
 OVER = ("completed", "failed", "expired", "cancelled")
 
 
-def create_batch(server: Server, account_id: str, fields: dict[str, Any]) -> Row[Any]:
+def create_batch(server: Server, caller: Caller, fields: dict[str, Any]) -> Row[Any]:
     """A new batch. Raises ApiError (400, 404); a file that cannot be worked through gives a failed batch."""
     if fields.get("endpoint") != ENDPOINT or fields.get("completion_window") != WINDOW:
         raise ApiError(400, "invalid_value", f"allowed: endpoint '{ENDPOINT}', completion_window '{WINDOW}'")
-    file = find_file(server.database, account_id, str(fields.get("input_file_id")))
+    file = find_file(server.database, caller.account_id, str(fields.get("input_file_id")))
     problem = _problem(server, file)
     now = server.queue.now()
     new = {
         "id": f"batch_{secrets.token_hex(12)}",
-        "account_id": account_id,
+        "account_id": caller.account_id,
+        "key_id": caller.key_id,
         "input_file_id": file.id,
         "status": "failed" if problem else "in_progress",
         "created_at": now,
@@ -51,7 +53,7 @@ def create_batch(server: Server, account_id: str, fields: dict[str, Any]) -> Row
     }
     with server.database.write() as connection:
         connection.execute(batches.insert().values(**new))
-    return find_batch(server, account_id, str(new["id"]))
+    return find_batch(server, caller.account_id, str(new["id"]))
 
 
 def find_batch(server: Server, account_id: str, batch_id: str) -> Row[Any]:
@@ -117,7 +119,7 @@ def _feed(server: Server, batch: Row[Any]) -> bool:
         job_id, error = None, None
         try:
             once = f"{batch.id}/{number}"  # fed again after a crash, a line is still one job
-            job_id = create_video(server, batch.account_id, line["body"], once).id
+            job_id = create_video(server, server.keys.holder(batch.key_id), line["body"], once).id
             waiting += 1
         except ApiError as problem:
             if problem.status in (429, 507):

@@ -4,7 +4,8 @@ Owns: the tables as they are now (``migrations`` says how they came to be) and t
 may happen to a job stands in ``jobs`` and ``queue``.
 
 SQLite keeps what was answered: write-ahead log, every commit synced to disk, one writer at a time, which waits
-for its turn instead of failing.
+for its turn instead of failing. On PostgreSQL writers run side by side; those who need each other to wait lock
+the rows of accounts and jobs.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from sqlalchemy import (
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 15_000
+MIGRATING = 0x48494D4D454C  # the number of PostgreSQL's lock for it
 
 metadata = MetaData()
 
@@ -49,6 +51,7 @@ accounts = Table(
     Column("served", Float, nullable=False),  # compute-seconds over weight: virtual time
     Column("queued", Integer, nullable=False),
     Column("queued_cost", Float, nullable=False),  # compute-seconds
+    Column("suspended_at", Float),
 )
 
 keys = Table(
@@ -60,6 +63,16 @@ keys = Table(
     Column("digest", String(64), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("revoked_at", Float),
+    Column("parent_id", String(32), ForeignKey("keys.id")),
+    # What the key may do; None is "everything that its account may".
+    Column("scopes", JSON(none_as_null=True)),
+    Column("models", JSON(none_as_null=True)),
+    Column("addresses", JSON(none_as_null=True)),  # networks that it may come from
+    Column("expires_at", Float),
+    Column("open_jobs", Integer),  # at most so many that wait or run
+    Column("daily_seconds", Float),  # compute-seconds of the jobs of the last 24 hours
+    Index("keys_of_account", "account_id"),
+    Index("keys_of_parent", "parent_id"),
 )
 
 jobs = Table(
@@ -67,10 +80,12 @@ jobs = Table(
     metadata,
     Column("id", String(40), primary_key=True),
     Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False),
-    Column("number", Integer, nullable=False),  # counts up: order of acceptance
+    Column("key_id", String(32), ForeignKey("keys.id")),  # that asked for it
+    Column("number", Integer, nullable=False),  # counts up within the account: order of acceptance
     Column("status", String(16), nullable=False),
     Column("request", JSON, nullable=False),
     Column("parent_id", String(40)),
+    Column("group_id", String(40)),  # the first of several that one request asked for
     Column("priority", Integer, nullable=False),
     Column("cost", Float, nullable=False),  # compute-seconds: estimated, then measured
     Column("created_at", Float, nullable=False),
@@ -90,7 +105,19 @@ jobs = Table(
     Index("jobs_of_account", "account_id", "status", "priority", "number"),
     Index("jobs_leased", "status", "lease_until"),
     Index("jobs_once", "account_id", "idempotency_key", unique=True),
-    Index("jobs_number", "number", unique=True),
+    Index("jobs_number", "account_id", "number", unique=True),
+    Index("jobs_of_key", "key_id", "created_at"),
+    Index("jobs_of_group", "group_id"),
+)
+
+characters = Table(
+    "characters",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("name", String(80), nullable=False),
+    Column("digest", String(64), nullable=False),  # of the clip that shows it
+    Column("created_at", Float, nullable=False),
 )
 
 webhook_endpoints = Table(
@@ -139,6 +166,7 @@ batches = Table(
     metadata,
     Column("id", String(40), primary_key=True),
     Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("key_id", String(32), ForeignKey("keys.id")),  # that asked for it
     Column("input_file_id", String(40), ForeignKey("files.id"), nullable=False),
     Column("output_file_id", String(40)),
     Column("status", String(16), nullable=False, index=True),
@@ -168,24 +196,34 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = create_engine(url)
+        self.engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self.reading = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
 
-    def migrate(self) -> None:
-        """Bring the tables to the newest form; does nothing where they have it."""
+    def migrate(self, to: str = "head") -> None:
+        """Bring the tables to the newest form, or another; does nothing where they have it."""
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with self.engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        with self.engine.connect().execution_options(writes=True) as connection:
+            if self.is_sqlite:  # tables are changed by copying them, which must not look like deleting rows
+                _switch_foreign_keys(connection, "OFF")
+            try:
+                with connection.begin():
+                    if not self.is_sqlite:  # where two servers could try at once
+                        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATING})")
+                    config.attributes["connection"] = connection
+                    command.upgrade(config, to)
+            finally:
+                if self.is_sqlite:
+                    _switch_foreign_keys(connection, "ON")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state and changes nothing."""
-        with self.engine.connect() as connection, connection.begin():
+        with self.engine.connect().execution_options(**self.reading) as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -202,6 +240,10 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # transactions are begun below, not by the driver
     for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _switch_foreign_keys(connection: Connection, to: str) -> None:
+    connection.connection.cursor().execute(f"PRAGMA foreign_keys={to}")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -25,7 +25,7 @@ class Status(StrEnum):
 
 MOVES = {
     Status.QUEUED: {Status.IN_PROGRESS, Status.FAILED},
-    Status.IN_PROGRESS: {Status.QUEUED, Status.COMPLETED, Status.FAILED},
+    Status.IN_PROGRESS: {Status.IN_PROGRESS, Status.QUEUED, Status.COMPLETED, Status.FAILED},
     Status.COMPLETED: set[Status](),
     Status.FAILED: set[Status](),
 }
@@ -38,10 +38,12 @@ class Job:
 
     id: str
     account_id: str
+    key_id: str | None
     number: int
     status: Status
     request: dict[str, Any]
     parent_id: str | None
+    group_id: str | None
     priority: int
     cost: float
     created_at: float
@@ -71,6 +73,13 @@ def find(connection: Connection, job_id: str, account_id: str | None = None) -> 
     if account_id is not None:
         query = query.where(jobs.c.account_id == account_id)
     return first(connection, query)
+
+
+def siblings(connection: Connection, job: Job) -> list[str]:
+    """The numbers of all jobs that one request asked for, this one's among them, in the order of their seeds."""
+    group = job.group_id or job.id
+    same = (jobs.c.id == group) | (jobs.c.group_id == group)
+    return list(connection.scalars(select(jobs.c.id).where(same, jobs.c.deleted_at.is_(None)).order_by(jobs.c.number)))
 
 
 def first(connection: Connection, query: Select[Any]) -> Job | None:

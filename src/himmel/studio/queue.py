@@ -17,11 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from himmel.errors import ApiError
 from himmel.studio.database import Database, accounts, jobs
 from himmel.studio.jobs import FINAL, Job, Status, find, first, move
+from himmel.studio.limits import check_limits
 from himmel.studio.webhooks import announce
 
 MOST_LOST_LEASES = 2  # then a job is taken to be what kills its workers
@@ -55,49 +56,61 @@ class Queue:
     def accept(
         self,
         account_id: str,
-        request: dict[str, Any],
+        requests: list[dict[str, Any]],
         cost: float,
         *,
+        key_id: str | None = None,
         parent_id: str | None = None,
         priority: int = 0,
         once: tuple[str, str] | None = None,
     ) -> Job:
-        """Keep a new job; when this returns, it is on disk.
+        """Keep new jobs, all or none; when this returns, they are on disk. Gives the first of them.
 
-        ``cost`` in compute-seconds, ``once`` an idempotency key and the digest of the body that came with it: the
-        same pair gives the job of the first time. Raises ApiError where the key came with another body before, or
-        where the account has too many jobs waiting.
+        ``cost`` in compute-seconds, of each; ``once`` an idempotency key and the digest of the body that came with
+        it: the same pair gives the job of the first time. Raises ApiError where that key came with another body
+        before, where the account has too many jobs waiting, or where the API key is at its limits.
         """
         with self.database.write() as connection:
+            account = connection.execute(select(accounts).where(accounts.c.id == account_id).with_for_update()).one()
             if once and (known := _accepted_before(connection, account_id, *once)):
                 return known
-            account = connection.execute(select(accounts).where(accounts.c.id == account_id)).one()
-            if account.queued >= self.most_queued:
-                raise ApiError(
-                    429,
-                    "too_many_queued",
-                    f"{account.queued} jobs are waiting already; ask again later",
-                    retry_after=60,
-                )
+            self._check_room(account.queued, len(requests))
+            if key_id:
+                check_limits(connection, key_id, len(requests), cost, self.now())
             if account.queued == 0:
-                caught_up = max(account.served, _virtual_time(connection))
-                _change(connection, account_id, served=caught_up)
-            _count(connection, account_id, 1, cost)
+                _change(connection, account_id, served=max(account.served, _virtual_time(connection)))
+            _count(connection, account_id, len(requests), cost)
+            values = {"status": Status.QUEUED, "cost": cost, "priority": priority, "parent_id": parent_id}
             key, digest = once or (None, None)
-            named = {"parent_id": parent_id, "priority": priority, "idempotency_key": key, "body_digest": digest}
-            return self._insert(connection, account_id, request, status=Status.QUEUED, cost=cost, **named)
+            first = self._insert(
+                connection, account_id, requests[0], key_id=key_id, idempotency_key=key, body_digest=digest, **values
+            )
+            for request in requests[1:]:
+                self._insert(connection, account_id, request, key_id=key_id, group_id=first.id, **values)
+            return first
 
-    def refuse(self, account_id: str, request: dict[str, Any], parent_id: str | None, code: str, message: str) -> Job:
+    def _check_room(self, waiting: int, more: int) -> None:
+        if waiting + more > self.most_queued:
+            told = f"{waiting} jobs are waiting already, and {self.most_queued} may; ask again later"
+            raise ApiError(429, "too_many_queued", told, retry_after=60)
+
+    def refuse(
+        self, account_id: str, request: dict[str, Any], code: str, message: str, *, key_id: str, parent_id: str | None
+    ) -> Job:
         """Keep a job that has failed before it began, so that clients learn of it where they look."""
         ended = {"status": Status.FAILED, "completed_at": self.now(), "error_code": code, "error_message": message}
+        whose = {"key_id": key_id, "parent_id": parent_id}
         with self.database.write() as connection:
-            job = self._insert(connection, account_id, request, cost=0.0, priority=0, parent_id=parent_id, **ended)
+            connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update())
+            job = self._insert(connection, account_id, request, cost=0.0, priority=0, **whose, **ended)
             announce(connection, account_id, job.id, "video.failed", self.now())
             return job
 
     def _insert(self, connection: Connection, account_id: str, request: dict[str, Any], **values: object) -> Job:
+        """A new row; the account must be locked, for its jobs are numbered."""
         job_id = f"video_{secrets.token_hex(16)}"
-        number = (connection.scalar(select(func.max(jobs.c.number))) or 0) + 1
+        mine = jobs.c.account_id == account_id
+        number = (connection.scalar(select(func.max(jobs.c.number)).where(mine)) or 0) + 1
         new = {"id": job_id, "account_id": account_id, "number": number, "request": request}
         new |= {"created_at": self.now(), "progress": 0, "attempts": 0, "results": {}, "details": {}}
         connection.execute(jobs.insert().values(**new, **values))
@@ -109,29 +122,35 @@ class Queue:
             return None
         with self.database.write() as connection:
             self._take_back(connection)
-            account = connection.execute(
-                select(accounts).where(accounts.c.queued > 0).order_by(accounts.c.served, accounts.c.id).limit(1)
-            ).first()
+            # Where writers run side by side, rows that another one is at are passed over, not waited for.
+            turn = select(accounts).where(accounts.c.queued > 0).order_by(accounts.c.served, accounts.c.id).limit(1)
+            account = connection.execute(turn.with_for_update(skip_locked=True)).first()
             if account is None:
                 return None
-            waiting = (jobs.c.account_id == account.id) & (jobs.c.status == Status.QUEUED)
-            job = first(connection, select(jobs).where(waiting).order_by(jobs.c.priority.desc(), jobs.c.number))
+            waiting = select(jobs).where(jobs.c.account_id == account.id, jobs.c.status == Status.QUEUED)
+            by_turn = waiting.order_by(jobs.c.priority.desc(), jobs.c.number)
+            job = first(connection, by_turn.with_for_update(skip_locked=True))
             if job is None:
-                raise RuntimeError(f"account {account.id} counts {account.queued} waiting jobs and has none")
-            now = self.now()
-            move(
-                connection,
-                job,
-                Status.IN_PROGRESS,
-                attempts=job.attempts + 1,
-                worker=worker,
-                lease_until=now + self.lease_seconds,
-                started_at=now,
-                progress=0,
-            )
-            _count(connection, account.id, -1, job.cost)
-            _change(connection, account.id, served=account.served + job.cost / account.weight)
-            return _existing(connection, job.id)
+                if first(connection, waiting) is None:
+                    raise RuntimeError(f"account {account.id} counts {account.queued} waiting jobs and has none")
+                return None
+            return self._lease(connection, job, account, worker)
+
+    def _lease(self, connection: Connection, job: Job, account: Row[Any], worker: str) -> Job:
+        now = self.now()
+        move(
+            connection,
+            job,
+            Status.IN_PROGRESS,
+            attempts=job.attempts + 1,
+            worker=worker,
+            lease_until=now + self.lease_seconds,
+            started_at=now,
+            progress=0,
+        )
+        _count(connection, account.id, -1, job.cost)
+        _change(connection, account.id, served=account.served + job.cost / account.weight)
+        return _existing(connection, job.id)
 
     def beat(self, job_id: str, token: int, progress: int) -> bool:
         """A worker's sign of life; False where the job is not its own any more: cancelled, deleted or given away."""
@@ -141,8 +160,7 @@ class Queue:
                 return False
             lease = self.now() + self.lease_seconds
             values = {"lease_until": lease, "progress": max(job.progress, min(99, progress))}
-            connection.execute(update(jobs).where(jobs.c.id == job_id).values(**values))
-            return True
+            return move(connection, job, Status.IN_PROGRESS, **values)
 
     def finish(self, job_id: str, token: int, results: dict[str, str], details: dict[str, Any]) -> bool:
         """Publish a result; False where the job is not this worker's any more. Exactly one result is published."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from sqlalchemy import Row
 
 from himmel.errors import ApiError, BadRequest
 from himmel.spec import RANGES, Size
@@ -15,6 +16,7 @@ from himmel.studio.jobs import Job, Status
 from himmel.studio.queue import Place
 
 LONGEST_PROMPT = 32_000
+MOST_AT_ONCE = 10
 DEFAULT_SIZE = "720x1280"
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -36,6 +38,12 @@ class Sampling(BaseModel):
     negative_prompt: str = Field(default="", max_length=LONGEST_PROMPT)
 
 
+class CharacterId(BaseModel):
+    """Which character a clip shall show."""
+
+    id: str = Field(max_length=80)
+
+
 class CreateVideo(Sampling):
     """The body of POST /v1/videos."""
 
@@ -43,7 +51,9 @@ class CreateVideo(Sampling):
     model: str = Field(default="sora-2", min_length=1, max_length=120)
     seconds: str = "4"
     size: str = DEFAULT_SIZE
-    n: int = Field(default=1, ge=1, le=1)
+    n: int = Field(default=1, ge=1, le=MOST_AT_ONCE, description="Clips of this prompt, with seeds that follow on.")
+    priority: int = Field(default=0, ge=-9, le=9, description="Before or after other clips of the same account.")
+    characters: list[CharacterId] = Field(default_factory=list, max_length=2)
 
     @field_validator("prompt")
     @classmethod
@@ -73,6 +83,24 @@ class CreateVideo(Sampling):
             raise ValueError(str(error)) from None
 
 
+class NewCharacter(BaseModel):
+    """The fields, beside the clip, of POST /v1/videos/characters."""
+
+    name: str = Field(min_length=1, max_length=80)
+
+
+class Character(BaseModel):
+    """A character as clients of the Videos API know it."""
+
+    id: str
+    name: str
+    created_at: int
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> Character:
+        return cls(id=row.id, name=row.name, created_at=int(row.created_at))
+
+
 class VideoError(BaseModel):
     """Why a job failed."""
 
@@ -89,6 +117,7 @@ class Himmel(BaseModel):
     native_size: str | None = Field(description="The size that the model drew at, before scaling.")
     compute_seconds: float | None = Field(description="What the job cost.")
     parent_id: str | None = Field(description="The clip that this one was made from.")
+    siblings: list[str] = Field(description="All clips of one request with 'n', this one among them.")
 
 
 class Video(BaseModel):
@@ -110,8 +139,8 @@ class Video(BaseModel):
     himmel: Himmel
 
     @classmethod
-    def of(cls, job: Job, place: Place | None) -> Video:
-        """``place`` where the job is not over."""
+    def of(cls, job: Job, place: Place | None, siblings: list[str]) -> Video:
+        """``place`` where the job is not over; ``siblings`` where the request asked for several."""
         request = job.request
         return cls(
             id=job.id,
@@ -134,6 +163,7 @@ class Video(BaseModel):
                 native_size=job.details.get("native_size"),
                 compute_seconds=round(job.cost, 3) if job.status == Status.COMPLETED else None,
                 parent_id=job.parent_id,
+                siblings=siblings,
             ),
         )
 

@@ -14,7 +14,7 @@ from fastapi import Request
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller, Keys
 from himmel.studio.database import Database
-from himmel.studio.jobs import FINAL, Job
+from himmel.studio.jobs import FINAL, Job, siblings
 from himmel.studio.outbound import Outbound
 from himmel.studio.queue import Queue
 from himmel.studio.schemas import Video
@@ -69,7 +69,10 @@ class Server:
     def shown(self, job: Job) -> Video:
         """A job as its account sees it."""
         place = None if job.status in FINAL else self.queue.place(job, self.settings.workers)
-        return Video.of(job, place)
+        if job.request.get("n", 1) == 1:
+            return Video.of(job, place, [])
+        with self.database.read() as connection:
+            return Video.of(job, place, siblings(connection, job))
 
 
 def server_of(request: Request) -> Server:
@@ -80,8 +83,25 @@ def server_of(request: Request) -> Server:
 
 
 def caller_of(request: Request) -> Caller:
-    """Whom a request speaks for. Raises ApiError (401)."""
-    return server_of(request).keys.caller(request.headers.get("authorization"))
+    """Whom a request speaks for, who may read, or make where it is no GET. Raises ApiError (401, 403)."""
+    return _with_scope(request, "read" if request.method in ("GET", "HEAD") else "create")
+
+
+def manager_of(request: Request) -> Caller:
+    """Whom a request speaks for, who may manage webhooks and keys. Raises ApiError (401, 403)."""
+    return _with_scope(request, "manage")
+
+
+def operator_of(request: Request) -> Caller:
+    """Whom a request speaks for, who may look after other people's accounts. Raises ApiError (401, 403)."""
+    return _with_scope(request, "operate")
+
+
+def _with_scope(request: Request, scope: str) -> Caller:
+    address = request.client.host if request.client else None
+    caller = server_of(request).keys.caller(request.headers.get("authorization"), address)
+    caller.check_scope(scope)
+    return caller
 
 
 def check_worker(request: Request) -> None:

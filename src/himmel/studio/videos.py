@@ -17,6 +17,9 @@ from typing import Any
 from starlette.datastructures import UploadFile
 
 from himmel.errors import ApiError
+from himmel.spec import MAX_SEED
+from himmel.studio.auth import Caller
+from himmel.studio.characters import find_character
 from himmel.studio.files import find_file
 from himmel.studio.jobs import Job
 from himmel.studio.schemas import DEFAULT_SIZE, CreateVideo, validated
@@ -26,41 +29,69 @@ PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")  # what JPEG, PNG an
 REFERENCE = "input_reference"
 
 
-def create_video(server: Server, account_id: str, fields: dict[str, Any], once: str | None = None) -> Job:
-    """A job of its own for a body; ``once`` is an idempotency key. Raises ApiError."""
+def create_video(server: Server, caller: Caller, fields: dict[str, Any], once: str | None = None) -> Job:
+    """The job of a body, the first of several where it asks for ``n``; ``once`` is an idempotency key.
+
+    Raises ApiError.
+    """
     body = validated(CreateVideo, fields)
-    values = _settled(server, body)
-    picture = _picture(server, account_id, fields.get(REFERENCE))
+    values = _settled(server, caller, body)
+    if body.characters:
+        return _without_characters(server, caller, body, values)
+    picture = _picture(server, caller.account_id, fields.get(REFERENCE))
     server.storage.check_space()
     values["first_frame"] = server.storage.put(io.BytesIO(picture)) if picture else None
     same = json.dumps([body.model_dump(), values["first_frame"]], sort_keys=True)
     digest = hashlib.sha256(same.encode()).hexdigest()
-    return server.queue.accept(account_id, values, server.cost_of(values), once=(once, digest) if once else None)
+    seeds = [(values["seed"] + number) % (MAX_SEED + 1) for number in range(body.n)]
+    return server.queue.accept(
+        caller.account_id,
+        [values | {"seed": seed} for seed in seeds],
+        server.cost_of(values),
+        key_id=caller.key_id,
+        priority=body.priority,
+        once=(once, digest) if once else None,
+    )
 
 
-def refuse_task(server: Server, account_id: str, task: str, fields: dict[str, Any], parent: Job | None) -> Job:
+def refuse_task(server: Server, caller: Caller, task: str, fields: dict[str, Any], parent: Job | None) -> Job:
     """A job that says that the model cannot do this task; never another clip in its place. Raises ApiError."""
     if parent is None and not isinstance(fields.get("video"), UploadFile):
         raise ApiError(400, "invalid_value", "give the clip: a file, or {'id': …}", param="video")
     was = parent.request if parent else {}
     usual = {"model": was.get("asked_model", "sora-2"), "size": was.get("size", DEFAULT_SIZE)}
     body = validated(CreateVideo, usual | {"seconds": was.get("asked_seconds", "4")} | fields)
-    values = _settled(server, body)
-    message = f"the model '{values['model']}' cannot {task} clips yet"
-    return server.queue.refuse(account_id, values, parent.id if parent else None, "task_not_supported", message)
+    values = _settled(server, caller, body)
+    return _refused(server, caller, values, f"{task} clips", parent.id if parent else None)
 
 
-def _settled(server: Server, body: CreateVideo) -> dict[str, Any]:
+def _without_characters(server: Server, caller: Caller, body: CreateVideo, values: dict[str, Any]) -> Job:
+    """The failed job of a body with characters, which no model of ours knows how to draw. Raises ApiError."""
+    for given in body.characters:
+        if find_character(server.database, caller.account_id, given.id).name not in body.prompt:
+            raise ApiError(400, "invalid_value", "the names of the characters must stand in the prompt", param="prompt")
+    return _refused(server, caller, values, "show characters", None)
+
+
+def _refused(server: Server, caller: Caller, values: dict[str, Any], task: str, parent_id: str | None) -> Job:
+    message = f"the model '{values['model']}' cannot {task} yet"
+    return server.queue.refuse(
+        caller.account_id, values, "task_not_supported", message, key_id=caller.key_id, parent_id=parent_id
+    )
+
+
+def _settled(server: Server, caller: Caller, body: CreateVideo) -> dict[str, Any]:
     """The request as it is kept: with the model that is meant and the seed that is used. Raises ApiError (400)."""
     model = server.settings.model_for(body.model)
     if model != server.settings.model:
         raise ApiError(400, "model_not_found", f"there is no model '{body.model}' here", param="model")
+    caller.check_model(model)
     return body.model_dump() | {
         "asked_model": body.model,
         "model": model,
         "asked_seconds": body.seconds,
         "seconds": float(body.seconds),
-        "seed": secrets.randbelow(2**31) if body.seed is None else body.seed,
+        "seed": secrets.randbelow(MAX_SEED + 1) if body.seed is None else body.seed,
         "first_frame": None,
     }
 

@@ -22,8 +22,8 @@ def server(tmp_path):
     """A server with one account, a finished job with a file, and a waiting one."""
     server = Server.opened(Settings(data_dir=tmp_path / "data", reserve_bytes=0))
     account = server.keys.caller(f"Bearer {server.keys.create('anna')}").account_id
-    first = server.queue.accept(account, REQUEST, 1.0)
-    server.queue.accept(account, REQUEST, 1.0)
+    first = server.queue.accept(account, [REQUEST], 1.0)
+    server.queue.accept(account, [REQUEST], 1.0)
     server.queue.claim("w")
     server.queue.finish(first.id, 1, {"video": server.storage.put(io.BytesIO(b"a clip"))}, {})
     yield server

@@ -1,5 +1,8 @@
 """The queue's promises: nothing accepted is lost, nothing is published twice, nobody waits behind a flood."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from himmel.errors import ApiError
@@ -13,9 +16,8 @@ from himmel.studio.queue import Queue
 class House:
     """A queue with a clock of its own, and accounts by name."""
 
-    def __init__(self, folder):
-        self.database = Database(f"sqlite:///{folder / 'test.sqlite3'}")
-        self.database.migrate()
+    def __init__(self, database, folder):
+        self.database = database
         self.keys = Keys(self.database, folder)
         self.time = 1000.0
         self.queue = Queue(self.database, lease_seconds=30, most_queued=6, now=lambda: self.time)
@@ -27,7 +29,7 @@ class House:
         return self.accounts[name]
 
     def accept(self, name="anna", cost=10.0, **more):
-        return self.queue.accept(self.account(name), {"prompt": "a cat"}, cost, **more)
+        return self.queue.accept(self.account(name), [{"prompt": "a cat"}], cost, **more)
 
     def look(self, job):
         with self.database.read() as connection:
@@ -42,10 +44,8 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path):
-    house = House(tmp_path)
-    yield house
-    house.database.close()
+def house(database, tmp_path):
+    return House(database, tmp_path)
 
 
 def test_a_job_goes_its_way(house):
@@ -62,10 +62,10 @@ def test_a_job_goes_its_way(house):
     assert house.queue.claim("w") is None
 
 
-def test_accepted_jobs_survive_a_new_start(house, tmp_path):
+def test_accepted_jobs_survive_a_new_start(house, database_url):
     job = house.accept()
     house.database.close()
-    again = Database(house.database.url)
+    again = Database(database_url)
     again.migrate()
     assert Queue(again, 30, 6).claim("w").id == job.id
     again.close()
@@ -218,3 +218,59 @@ def test_no_move_leads_out_of_an_end(house):
     house.work()
     with house.database.write() as connection, pytest.raises(ValueError, match="cannot become"):
         jobs.move(connection, jobs.find(connection, job.id), Status.QUEUED)
+
+
+def test_many_at_once_lose_nothing_and_do_nothing_twice(house):
+    """Makers, workers and cancellers side by side, on connections of their own."""
+    house.queue.most_queued = 1000
+    names = ("anna", "boris", "clara")
+    for name in names:
+        house.account(name)
+    made, finished, cancelled = [], [], []
+    makers_are_done = threading.Event()
+
+    def make(name):
+        made.extend(house.accept(name).id for _ in range(15))
+
+    def cancel(name):
+        for job_id in [job_id for job_id in list(made) if job_id[-1] in "048c"]:
+            ended = house.queue.cancel(job_id, house.account(name))
+            if ended and ended.error_code == "cancelled":
+                cancelled.append(job_id)
+
+    def work():
+        while (job := house.queue.claim("w")) or not makers_are_done.is_set():
+            if job and house.queue.finish(job.id, job.attempts, {"video": "x"}, {}):
+                finished.append(job.id)
+
+    with ThreadPoolExecutor(12) as pool:
+        working = [pool.submit(work) for _ in range(4)]
+        makers = [pool.submit(make, name) for name in names]
+        cancelling = [pool.submit(cancel, name) for name in names]
+        for task in makers + cancelling:
+            task.result()
+        makers_are_done.set()
+        for task in working:
+            task.result()
+    while job := house.queue.claim("w"):
+        assert house.queue.finish(job.id, job.attempts, {"video": "x"}, {})
+        finished.append(job.id)
+    assert len(made) == len(set(made)) == 45
+    assert len(finished) == len(set(finished))
+    assert set(finished) | set(cancelled) == set(made)
+    assert not set(finished) & set(cancelled)
+    with house.database.read() as connection:
+        left = connection.exec_driver_sql("select sum(queued), sum(abs(queued_cost)) from accounts").one()
+    assert left[0] == 0 and left[1] < 1e-6
+
+
+def test_one_request_for_several_is_all_or_none(house):
+    first = house.queue.accept(house.account("anna"), [{"n": 3, "seed": seed} for seed in (5, 6, 7)], 1.0)
+    with house.database.read() as connection:
+        group = jobs.siblings(connection, first)
+        assert [jobs.find(connection, number).request["seed"] for number in group] == [5, 6, 7]
+        assert jobs.siblings(connection, jobs.find(connection, group[2])) == group
+    with pytest.raises(ApiError, match="3 jobs are waiting"):
+        house.queue.accept(house.account("anna"), [{}] * 4, 1.0)
+    assert len([house.work() for _ in range(3)]) == 3
+    assert house.queue.claim("w") is None

@@ -3,17 +3,19 @@
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 from sqlalchemy import select
 
 from himmel.studio.auth import Keys
-from himmel.studio.database import Database, accounts, jobs
+from himmel.studio.database import Database, accounts, jobs, metadata
 from himmel.studio.jobs import Job, Status
 from himmel.studio.queue import MOST_LOST_LEASES, Queue
 
 LEASE = 30.0
+KINDS = ("sqlite", "postgresql")
 NAMES = ("anna", "boris", "clara")
 
 
@@ -22,11 +24,13 @@ class QueueMachine(RuleBasedStateMachine):
 
     claims = Bundle("claims")
 
-    def __init__(self):
+    def __init__(self, database):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.database = Database("sqlite://")  # in memory, on one connection: nothing here is about the disk
-        self.database.migrate()
+        self.database = database
+        with database.write() as connection:
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(table.delete())
         keys = Keys(self.database, Path(self.folder.name))
         self.accounts = [keys.caller(f"Bearer {keys.create(name)}").account_id for name in NAMES]
         self.time = 1000.0
@@ -34,12 +38,11 @@ class QueueMachine(RuleBasedStateMachine):
         self.model = {}
 
     def teardown(self):
-        self.database.close()
         self.folder.cleanup()
 
     @rule(who=st.integers(0, 2), cost=st.floats(0.5, 60), priority=st.integers(0, 2))
     def accept(self, who, cost, priority):
-        job = self.queue.accept(self.accounts[who], {}, cost, priority=priority)
+        job = self.queue.accept(self.accounts[who], [{}], cost, priority=priority)
         self.model[job.id] = {"status": Status.QUEUED, "order": (-priority, job.number), "who": self.accounts[who]}
         self.model[job.id] |= {"attempts": 0, "until": 0.0, "results": {}}
 
@@ -131,7 +134,17 @@ class QueueMachine(RuleBasedStateMachine):
             return dict(connection.execute(select(accounts.c.id, accounts.c.served)).all())
 
 
-TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(
-    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
-)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_queue_does_what_its_model_does(kind, request):
+    # In memory, on one connection: nothing here is about the disk.
+    database = Database("sqlite://" if kind == "sqlite" else request.getfixturevalue("postgres").create())
+    database.migrate()
+    often = settings(
+        max_examples=30 if kind == "sqlite" else 8,
+        stateful_step_count=40,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
+    )
+    run_state_machine_as_test(lambda: QueueMachine(database), settings=often)
+    database.close()

@@ -1,0 +1,34 @@
+"""Characters: clips that show somebody, by a name that prompts can say.
+
+Owns: the table of characters. No model of ours draws them yet; what is kept waits for one that does.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from himmel.errors import ApiError
+from himmel.studio.database import Database, characters
+
+
+def keep_character(database: Database, account_id: str, name: str, digest: str) -> Row[Any]:
+    """Keep a character whose clip is stored under ``digest``."""
+    number = f"char_{secrets.token_hex(12)}"
+    told = {"name": name, "digest": digest, "created_at": time.time()}
+    with database.write() as connection:
+        connection.execute(characters.insert().values(id=number, account_id=account_id, **told))
+    return find_character(database, account_id, number)
+
+
+def find_character(database: Database, account_id: str, character_id: str) -> Row[Any]:
+    """A character of this account. Raises ApiError (404)."""
+    mine = (characters.c.id == character_id) & (characters.c.account_id == account_id)
+    with database.read() as connection:
+        row = connection.execute(select(characters).where(mine)).first()
+    if row is None:
+        raise ApiError(404, "character_not_found", f"there is no character '{character_id[:80]}'")
+    return row
