@@ -42,6 +42,7 @@ def idle(request, tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = Server.opened(settings)
+    server.keys.create("anna")  # the first account: the owner's
     serving = uvicorn.Server(uvicorn.Config(make_app(server), port=port, log_level="warning"))
     thread = threading.Thread(target=serving.run, daemon=True)
     thread.start()

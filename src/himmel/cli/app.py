@@ -16,13 +16,15 @@ from typing import Annotated
 
 import typer
 
+from himmel.cli.accounts import accounts
 from himmel.cli.credits import show_credits
 from himmel.cli.evaluate import evaluate
 from himmel.cli.generate import generate
 from himmel.cli.info import info
+from himmel.cli.keys import keys
 from himmel.cli.models import models
 from himmel.cli.operate import backup, doctor, drain, restore
-from himmel.cli.serve import keys, serve, worker
+from himmel.cli.serve import serve, worker
 from himmel.cli.train import train
 from himmel.cli.world import world
 from himmel.errors import HimmelError
@@ -46,6 +48,7 @@ app.command("evaluate")(evaluate)
 app.command("serve")(serve)
 app.command("worker")(worker)
 app.add_typer(keys, name="keys")
+app.add_typer(accounts, name="accounts")
 for command in (doctor, backup, restore, drain):
     app.command(command.__name__)(command)
 

@@ -1,4 +1,4 @@
-"""``himmel serve``, ``himmel worker`` and ``himmel keys``: the server and those who work for it.
+"""``himmel serve`` and ``himmel worker``: the server and those who work for it.
 
 Owns: these commands' options. What the server does stands in ``himmel.studio``, what a worker does in
 ``himmel.worker``.
@@ -22,8 +22,6 @@ DataDir = Annotated[
     Path | None, typer.Option("--data-dir", metavar="FOLDER", help="Where the server keeps everything.")
 ]
 
-keys = typer.Typer(help="Make and revoke API keys.")
-
 
 def serve(
     host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = None,
@@ -43,9 +41,11 @@ def serve(
         )
     from himmel.cli.processes import serve_with_workers
 
-    typer.echo(f"Himmel listens on http://{settings.host}:{settings.port}/v1 with the model '{settings.model}'")
+    address = f"http://{settings.host}:{settings.port}"
+    typer.echo(f"Himmel listens on {address}/v1 with the model '{settings.model}'")
     if not server.keys.any_account():
-        typer.echo(f"Make a key: himmel keys create NAME --data-dir '{settings.data_dir}'")
+        typer.echo(f"Make the owner's account, with its first key: {address}/setup/{server.setup_token}")
+    typer.echo(f"Make keys: himmel keys create NAME --data-dir '{settings.data_dir}'")
     serve_with_workers(server)
     typer.echo("stopped; what waits is kept")
 
@@ -69,32 +69,6 @@ def worker(
         raise BadRequest("a worker needs the server's token: --token, see 'himmel keys worker'")
     with suppress(KeyboardInterrupt):
         Worker(connect(server, token), open_backend(model, device)).run(parent)
-
-
-@keys.command("create")
-def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key: an account of this name is made.")],
-    data_dir: DataDir = None,
-) -> None:
-    """Make a key. It is shown once."""
-    typer.echo(f"key of {name}: {opened(data_dir).keys.create(name)}")
-
-
-@keys.command("revoke")
-def revoke(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key, or its part before the dot.")],
-    data_dir: DataDir = None,
-) -> None:
-    """End a key at once."""
-    if not opened(data_dir).keys.revoke(key.partition(".")[0].removeprefix("himmel_")):
-        raise BadRequest("there is no such key that is still good")
-    typer.echo("revoked")
-
-
-@keys.command("worker")
-def worker_token(data_dir: DataDir = None) -> None:
-    """Print the token that workers of this server need."""
-    typer.echo(opened(data_dir).keys.worker_token())
 
 
 def opened(data_dir: Path | None, **flags: object) -> Server:

@@ -16,17 +16,40 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from himmel.errors import ApiError, BadRequest
-from himmel.studio import api_batches, api_files, api_health, api_models, api_videos, api_webhooks, api_workers
+from himmel.studio import (
+    api_admin,
+    api_batches,
+    api_files,
+    api_health,
+    api_keys,
+    api_models,
+    api_setup,
+    api_videos,
+    api_webhooks,
+    api_workers,
+)
 from himmel.studio.server import Server
 
 log = logging.getLogger("himmel.studio")
+ROUTES = (
+    api_videos,
+    api_files,
+    api_batches,
+    api_models,
+    api_webhooks,
+    api_keys,
+    api_admin,
+    api_workers,
+    api_health,
+    api_setup,
+)
 
 
 def make_app(server: Server) -> FastAPI:
     """The application of one server."""
     app = FastAPI(title="Himmel", version="1", docs_url=None, redoc_url=None)
     app.state.server = server
-    for module in (api_videos, api_files, api_batches, api_models, api_webhooks, api_workers, api_health):
+    for module in ROUTES:
         app.include_router(module.router)
     app.add_middleware(RequestNumber)
     app.add_exception_handler(ApiError, _api_error)

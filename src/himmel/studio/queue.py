@@ -178,8 +178,8 @@ class Queue:
                 return False
             return self._end(connection, job, Status.FAILED, error_code=code, error_message=message)
 
-    def cancel(self, job_id: str, account_id: str, *, delete: bool = False) -> Job | None:
-        """End a job that is not over, and with ``delete`` take it out of sight; None where there is no such job."""
+    def cancel(self, job_id: str, account_id: str | None = None, *, delete: bool = False) -> Job | None:
+        """End a job (of this account) that is not over, and with ``delete`` take it out of sight; None where none."""
         with self.database.write() as connection:
             job = find(connection, job_id, account_id)
             if job is None:

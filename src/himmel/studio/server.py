@@ -6,6 +6,7 @@ Owns: putting them together, and who may do what. The routes find it in the appl
 from __future__ import annotations
 
 import hmac
+import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +28,10 @@ DRAINING = "draining"  # while a file of this name lies in the data folder, no j
 
 @dataclass
 class Server:
-    """One server's parts. ``speed`` is compute-seconds for a second of clip, as measured lately, by model."""
+    """One server's parts. ``speed`` is compute-seconds for a second of clip, as measured lately, by model.
+
+    ``setup_token`` is the secret part of the link that makes the first account.
+    """
 
     settings: Settings
     database: Database
@@ -36,6 +40,7 @@ class Server:
     queue: Queue
     webhooks: Webhooks
     speed: dict[str, float] = field(default_factory=dict)
+    setup_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
     @classmethod
     def opened(cls, settings: Settings) -> Server:

@@ -1,0 +1,124 @@
+"""Looking after a server over HTTP: accounts, and jobs of whoever's.
+
+Owns: these routes, which are for the owner and operators. Prompts are not in their answers.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from sqlalchemy import Row, select
+
+from himmel.errors import ApiError
+from himmel.studio.accounts import change_account, list_accounts
+from himmel.studio.api_videos import TheOperator, TheServer
+from himmel.studio.database import jobs
+from himmel.studio.jobs import Job, Status
+from himmel.studio.server import Server, operator_of
+
+router = APIRouter(prefix="/v1/admin", tags=["admin"], dependencies=[Depends(operator_of)])
+
+
+class Account(BaseModel):
+    """An account as operators see it."""
+
+    id: str
+    object: Literal["account"] = "account"
+    name: str
+    role: str
+    weight: float = Field(description="Its share of the queue against others': 1 is everybody's.")
+    created_at: int
+    suspended_at: int | None
+    queued: int
+    running: int
+    served: float = Field(description="Compute-seconds over weight: who has least is next.")
+
+    @classmethod
+    def of(cls, row: Row[str]) -> Account:
+        values = {name: getattr(row, name) for name in cls.model_fields if name != "object"}
+        suspended = None if row.suspended_at is None else int(row.suspended_at)
+        return cls(**{**values, "created_at": int(row.created_at), "suspended_at": suspended})
+
+
+class AccountList(BaseModel):
+    """All accounts."""
+
+    object: Literal["list"] = "list"
+    data: list[Account]
+
+
+class Changes(BaseModel):
+    """What to change of an account; what is left out stays. Roles are the owner's to give."""
+
+    role: Literal["owner", "operator", "member"] | None = None
+    weight: float | None = Field(default=None, ge=0.01, le=100)
+    suspended: bool | None = None
+
+
+class OthersJob(BaseModel):
+    """A job as operators see it."""
+
+    id: str
+    object: Literal["job"] = "job"
+    account_id: str
+    status: Status
+    progress: int
+    created_at: int
+    started_at: int | None
+    worker: str | None
+    attempts: int
+    compute_seconds: float = Field(description="Estimated until the job is over.")
+    error_code: str | None
+
+    @classmethod
+    def of(cls, job: Job) -> OthersJob:
+        plain = ("id", "account_id", "status", "progress", "worker", "attempts", "error_code")
+        values = {name: getattr(job, name) for name in plain} | {"created_at": int(job.created_at)}
+        values |= {"started_at": job.started_at and int(job.started_at), "compute_seconds": round(job.cost, 3)}
+        return cls(**values)
+
+
+class JobList(BaseModel):
+    """Jobs of all accounts."""
+
+    object: Literal["list"] = "list"
+    data: list[OthersJob]
+
+
+@router.get("/accounts")
+def listed(server: TheServer) -> AccountList:
+    """All accounts, what they use and what waits of theirs."""
+    return AccountList(data=[Account.of(row) for row in list_accounts(server.database)])
+
+
+@router.post("/accounts/{account_id}")
+def change(account_id: str, body: Changes, server: TheServer, caller: TheOperator) -> Account:
+    """Give an account another role or weight, suspend it, or let it go on."""
+    if caller.role != "owner" and (body.role is not None or _role(server, account_id) == "owner"):
+        raise ApiError(403, "role_missing", "roles, and owners, are for the owner to change")
+    change_account(server.database, account_id, **body.model_dump())
+    return Account.of(next(row for row in list_accounts(server.database) if row.id == account_id))
+
+
+@router.get("/jobs")
+def open_jobs(server: TheServer, limit: Annotated[int, Field(ge=1, le=1000)] = 100) -> JobList:
+    """Jobs of all accounts that run or wait, running ones first."""
+    still = jobs.c.status.in_((Status.IN_PROGRESS, Status.QUEUED))
+    with server.database.read() as connection:
+        rows = connection.execute(select(jobs).where(still).order_by(jobs.c.status, jobs.c.created_at).limit(limit))
+        return JobList(data=[OthersJob.of(Job.of(row)) for row in rows])
+
+
+@router.post("/jobs/{job_id}/cancel")
+def cancel(job_id: str, server: TheServer) -> OthersJob:
+    """Stop somebody's job."""
+    ended = server.queue.cancel(job_id)
+    if ended is None:
+        raise ApiError(404, "job_not_found", f"there is no job '{job_id[:80]}'", param="job_id")
+    return OthersJob.of(ended)
+
+
+def _role(server: Server, account_id: str) -> str | None:
+    return next((row.role for row in list_accounts(server.database) if row.id == account_id), None)
