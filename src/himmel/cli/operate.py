@@ -1,4 +1,4 @@
-"""``himmel doctor``, ``backup``, ``restore`` and ``drain``: looking after a server.
+"""``himmel doctor``, ``backup``, ``restore``, ``drain`` and ``move-database``: looking after a server.
 
 Owns: these commands' options. What they do stands in ``himmel.studio``.
 """
@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from himmel.cli.serve import DataDir, opened
+from himmel.errors import BadRequest
 
 WATCH_SECONDS = 0.5
 
@@ -72,3 +73,22 @@ def drain(
         server.queue.take_back()
         time.sleep(WATCH_SECONDS)
     typer.echo("no job runs; waiting ones are kept. Go on with: himmel drain --off")
+
+
+def move_database(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where to, like postgresql+psycopg://user@host/name.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Copy a stopped server's database into an empty one, for example from SQLite to PostgreSQL."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from himmel.studio.database import Database
+    from himmel.studio.move import move_database as moved
+
+    source = opened(data_dir).database
+    try:
+        target = Database(url)
+        count = moved(source, target, lambda table, rows: typer.echo(f"{rows:8}  {table}"))
+    except (SQLAlchemyError, ImportError) as error:
+        raise BadRequest(f"the database cannot be used: {str(error).splitlines()[0]}") from None
+    typer.echo(f"{count} rows copied. Start the server with HIMMEL_DATABASE_URL={url}")
