@@ -6,6 +6,7 @@ Owns: requests, sizes, model descriptions. Standard library only; knows no torch
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from himmel.errors import BadRequest
@@ -120,6 +121,7 @@ class Progress:
     done: int
     total: int
     stage: str  # "loading", "sampling", "decoding"
+    state: Callable[[], bytes] | None = None  # what the same request can go on from, where the backend can
 
 
 def check_range(name: str, value: float, limits: tuple[float, float]) -> None:

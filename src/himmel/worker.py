@@ -6,6 +6,7 @@ knows a server by its address and token, a model by the backend's protocol.
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import os
@@ -26,7 +27,7 @@ import numpy as np
 from himmel.backends.protocol import Backend
 from himmel.errors import HimmelError
 from himmel.media.recipe import Recipe, build_of_torch
-from himmel.media.thumbnails import Sheet
+from himmel.media.thumbnails import Sheet, preview
 from himmel.media.video_io import write_video
 from himmel.spec import Progress, Size, VideoRequest
 
@@ -34,6 +35,8 @@ log = logging.getLogger("himmel.worker")
 IDLE_SECONDS = 0.5
 DELIVERY_PAUSES = (0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)  # seconds between tries to bring a clip
 BEAT_SECONDS = 0.5  # cancelling is heard of with the answer to a beat
+STATE_SECONDS = 5.0  # between states that another worker could go on from
+LARGEST_STATE = 16 << 20  # bytes
 
 
 class LeaseLost(Exception):
@@ -119,14 +122,16 @@ class Worker:
 
     def _frames(self, job: _LeasedJob, request: VideoRequest, sheet: Sheet) -> Iterator[np.ndarray]:
         """Frames as they are made; the sheet sees them too. Raises LeaseLost as soon as it is known."""
-        made = self.backend.generate(request)
+        made = self.backend.generate(request, job.state() if job.has_state else None)
         try:
             for part in made:
                 job.check()
                 if isinstance(part, Progress):
                     job.progress = 100 * part.done // max(1, part.total)
+                    job.offer_state(part)
                 else:
                     sheet.see(part)
+                    job.latest = part[-1]
                     yield part
         finally:
             made.close()
@@ -141,8 +146,12 @@ class _LeasedJob:
     token: int
     request: dict[str, Any]
     lease_seconds: float
+    has_state: bool = False
     progress: int = 0
     lost: bool = False
+    latest: np.ndarray | None = None  # frame, until it is shown
+    kept_at: float = field(default_factory=time.monotonic)
+    unkept: bytes | None = None  # state, until it is brought
 
     def check(self) -> None:
         if self.lost:
@@ -163,13 +172,37 @@ class _LeasedJob:
     def _beat(self, over: threading.Event) -> None:
         while not over.wait(BEAT_SECONDS):
             try:
-                answer = self._post("beat", json={"token": self.token, "progress": self.progress})
+                answer = self._post("beat", json={"token": self.token, "progress": self.progress, **self._preview()})
+                if self.unkept is not None:
+                    state, self.unkept = self.unkept, None
+                    self._post("state", data={"token": str(self.token)}, files={"state": state})
             except httpx2.HTTPError:
                 continue  # the lease outlives some silence
             self.lost = self.lost or answer.status_code == 409
 
+    def _preview(self) -> dict[str, str]:
+        frame, self.latest = self.latest, None
+        return {} if frame is None else {"preview": base64.b64encode(preview(frame)).decode()}
+
+    def offer_state(self, progress: Progress) -> None:
+        """Have a state brought to the server, where there is one, every few seconds."""
+        if progress.state is None or time.monotonic() - self.kept_at < STATE_SECONDS:
+            return
+        self.kept_at = time.monotonic()
+        state = progress.state()
+        if len(state) <= LARGEST_STATE:
+            self.unkept = state
+
     def first_frame(self) -> bytes:
-        answer = self.client.get(f"/workers/jobs/{self.id}/first-frame", params={"token": self.token})
+        """The picture that the clip starts from."""
+        return self._get("first-frame")
+
+    def state(self) -> bytes:
+        """What another worker left to go on from."""
+        return self._get("state")
+
+    def _get(self, what: str) -> bytes:
+        answer = self.client.get(f"/workers/jobs/{self.id}/{what}", params={"token": self.token})
         if answer.status_code == 409:
             raise LeaseLost(self.id)
         return answer.raise_for_status().content

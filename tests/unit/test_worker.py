@@ -1,10 +1,15 @@
 """A worker against a server that has its troubles."""
 
+import base64
+import io
 import json
+import time
+from dataclasses import replace
 
 import httpx2
 import numpy as np
 import pytest
+from PIL import Image
 
 from himmel.backends.fake import FakeBackend
 from himmel.errors import BadRequest
@@ -47,6 +52,8 @@ class Scripted:
             if isinstance(answer, Exception):
                 raise answer
             return httpx2.Response(answer)
+        if request.method == "GET":
+            return httpx2.Response(200, content=b"as it was")
         return httpx2.Response(204)
 
     def said(self, what):
@@ -97,7 +104,7 @@ def test_a_lost_lease_is_let_go(patient):
 )
 def test_a_job_that_cannot_be_done_is_failed_with_a_code(error, code):
     class Broken(FakeBackend):
-        def generate(self, request):
+        def generate(self, request, state=None):
             yield Progress(0, 1, "sampling")
             yield np.zeros((1, 48, 64, 3), np.uint8)
             raise error
@@ -106,3 +113,29 @@ def test_a_job_that_cannot_be_done_is_failed_with_a_code(error, code):
     assert worker(server, Broken()).work_once()
     [body] = server.said("failure")
     assert json.loads(body)["code"] == code
+
+
+def test_what_was_done_is_brought_and_gone_on_from(patient, monkeypatch):
+    monkeypatch.setattr("himmel.worker.STATE_SECONDS", 0.0)
+    monkeypatch.setattr("himmel.worker.BEAT_SECONDS", 0.01)
+
+    begun_with = []
+
+    class Slow(FakeBackend):
+        def generate(self, request, state=None):
+            begun_with.append(state)
+            for part in super().generate(request):
+                yield replace(part, state=lambda: b"so far") if isinstance(part, Progress) else part
+                while not (server.said("state") and server.said("beat")):
+                    time.sleep(0.001)
+
+    server = Scripted(204, 204)
+    assert worker(server, Slow()).work_once()
+    assert b"so far" in server.said("state")[0] and b'name="token"\r\n\r\n3' in server.said("state")[0]
+    shown = [json.loads(body).get("preview") for body in server.said("beat")]
+    pictures = [Image.open(io.BytesIO(base64.b64decode(found))) for found in shown if found]
+    assert all((picture.format, picture.size) == ("WEBP", (64, 48)) for picture in pictures)
+    server.given = False
+    monkeypatch.setitem(JOB, "has_state", True)
+    assert worker(server, Slow()).work_once()
+    assert begun_with == [None, b"as it was"]

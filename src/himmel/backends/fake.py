@@ -67,7 +67,9 @@ class FakeBackend:
     words = WORDS
     device = "cpu"
 
-    def generate(self, request: VideoRequest) -> Generator[Progress | np.ndarray, None, None]:
+    def generate(
+        self, request: VideoRequest, state: bytes | None = None
+    ) -> Generator[Progress | np.ndarray, None, None]:
         """See :meth:`himmel.backends.protocol.Backend.generate`."""
         settled = request.resolved(self.info)
         assert settled.size and settled.fps

@@ -6,6 +6,7 @@ Owns: loading a model by name, the native size and rate, and the way from there 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 from collections.abc import Generator, Iterator
@@ -20,7 +21,7 @@ from himmel.backends.device import choose_device
 from himmel.engine import checkpoint
 from himmel.engine.model import GeneratorConfig, VideoModel
 from himmel.engine.shapes import TEMPORAL, Blocks
-from himmel.engine.tasks import Task, image_to_video, text_to_video
+from himmel.engine.tasks import Task, image_to_video, text_to_video, with_known
 from himmel.errors import BadRequest, UnknownModel
 from himmel.media.scaling import change_rate, crop_to, resize_frames
 from himmel.media.video_io import read_frames
@@ -60,7 +61,9 @@ class NativeBackend:
         self.info = _info(folder)
         self.words = words_of(name)
 
-    def generate(self, request: VideoRequest) -> Generator[Progress | np.ndarray, None, None]:
+    def generate(
+        self, request: VideoRequest, state: bytes | None = None
+    ) -> Generator[Progress | np.ndarray, None, None]:
         """See :meth:`himmel.backends.protocol.Backend.generate`."""
         settled = request.resolved(self.info)
         assert settled.size and settled.fps and settled.steps and settled.guidance is not None
@@ -68,18 +71,33 @@ class NativeBackend:
             raise BadRequest(f"the prompt is too long; allowed: about {self.model.config.text.longest * 3} letters")
         native = max(1, math.ceil((settled.frame_count - 1) * self.info.native_fps / settled.fps) + 1)
         task = self._task(settled, 1 + math.ceil((native - 1) / TEMPORAL))
+        if state is not None:
+            task = self._resumed(task, state)
         blocks = len(Blocks(task.shape.frames, self.model.config.transformer.block).spans)
         yield Progress(0, blocks, "sampling")
         latents = self.model.latents(
             task, [settled.prompt], [settled.negative_prompt], [settled.seed], settled.steps, settled.guidance
         )
-        done = 0
-        decoded = (_to_bytes(chunk[0]) for chunk in self.model.frames(latents))
+        done, finished = 0, list[Tensor]()
+        decoded = (_to_bytes(chunk[0]) for chunk in self.model.frames(_noted(latents, finished)))
         for frames in _fitted(decoded, settled, self.info.native_fps):
             yield frames
             done = min(done + 1, blocks - 1)
-            yield Progress(done, blocks, "sampling")
+            yield Progress(done, blocks, "sampling", lambda: self._state(finished))
         yield Progress(blocks, blocks, "decoding")
+
+    def _state(self, finished: list[Tensor]) -> bytes:
+        """The latents so far (F, c, h, w), and the weights that made them."""
+        buffer = io.BytesIO()
+        np.savez(buffer, weights=self.info.weight_hash, latents=torch.cat(finished, 1)[0].cpu().numpy())
+        return buffer.getvalue()
+
+    def _resumed(self, task: Task, state: bytes) -> Task:
+        """The task with what was made already as known frames, which are not sampled and come back as they are."""
+        with np.load(io.BytesIO(state), allow_pickle=False) as found:
+            latents = torch.from_numpy(found["latents"])[None].to(task.latents)
+            same = str(found["weights"]) == self.info.weight_hash and latents.shape[2:] == task.latents.shape[2:]
+        return with_known(task, 0, latents[:, : task.shape.frames]) if same else task
 
     def _task(self, request: VideoRequest, frames: int) -> Task:
         shape = self.model.latent_shape(frames)
@@ -90,6 +108,12 @@ class NativeBackend:
         pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None, None].float() / 255
         with torch.inference_mode():
             return image_to_video(shape, self.model.autoencoder.encode(pixels.to(self.model.device)))
+
+
+def _noted(latents: Iterator[Tensor], finished: list[Tensor]) -> Iterator[Tensor]:
+    for block in latents:
+        finished.append(block)
+        yield block
 
 
 def _fitted(chunks: Iterator[np.ndarray], request: VideoRequest, native_fps: int) -> Iterator[np.ndarray]:

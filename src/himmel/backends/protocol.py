@@ -29,12 +29,17 @@ class Backend(Protocol):
     def device(self) -> str:
         """Where it really runs: "cpu", "cuda" or "mps", never "auto"."""
 
-    def generate(self, request: VideoRequest) -> Generator[Progress | np.ndarray, None, None]:
+    def generate(
+        self, request: VideoRequest, state: bytes | None = None
+    ) -> Generator[Progress | np.ndarray, None, None]:
         """Make one clip.
 
         Yields finished frames in order, in chunks of uint8 (n, H, W, 3), RGB, at the request's (else the model's
         default) size and frame rate, ``request.resolved(self.info).frame_count`` of them in all; between them
         :class:`Progress`, whose last one has ``done == total``. The same request gives the same frames. Closing
-        the generator cancels the work. Raises BadRequest for what the model cannot do, UnreadableMedia for a
-        first frame that cannot be read; both before the first yield.
+        the generator cancels the work. With the ``state`` that a Progress of the same request offered, the frames
+        until then come again without being worked out again; a state of another model is ignored.
+
+        Raises BadRequest for what the model cannot do, UnreadableMedia for a first frame that cannot be read; both
+        before the first yield.
         """

@@ -56,6 +56,11 @@ class Sheet:
         return _encoded(sheet, "JPEG", quality=80)
 
 
+def preview(frame: np.ndarray) -> bytes:
+    """One frame, uint8 (H, W, 3), as a small WebP, its longer side at most 320 pixels."""
+    return _encoded(_smaller(frame, THUMBNAIL_SIDE), "WEBP", quality=60)
+
+
 def _smaller(frame: np.ndarray, side: int) -> Image.Image:
     picture = Image.fromarray(frame)
     picture.thumbnail((side, side))

@@ -18,7 +18,7 @@ from himmel.studio.auth import Caller
 from himmel.studio.bodies import read_body
 from himmel.studio.characters import find_character, keep_character
 from himmel.studio.database import jobs
-from himmel.studio.jobs import FINAL, Job, Status, find
+from himmel.studio.jobs import FINAL, Job, Status, find, preview_of
 from himmel.studio.schemas import Character, CreateVideo, Deleted, NewCharacter, Video, VideoList, validated
 from himmel.studio.server import Server, caller_of, manager_of, operator_of, server_of
 from himmel.studio.videos import create_video, refuse_task
@@ -165,6 +165,17 @@ def content(
     return FileResponse(
         server.storage.path(job.results[variant]), media_type=MEDIA[variant], filename=f"{video_id}.{ending}"
     )
+
+
+@router.get("/{video_id}/preview", response_class=Response, responses={200: {"content": {"image/webp": {}}}})
+def preview(video_id: str, server: TheServer, caller: TheCaller) -> Response:
+    """How a clip looks that is being made: its latest frame, small."""
+    _own(server, caller, video_id)
+    with server.database.read() as connection:
+        picture = preview_of(connection, video_id)
+    if picture is None:
+        raise ApiError(404, "no_preview", "there is nothing to be seen yet, or the clip is there already")
+    return Response(picture, media_type="image/webp", headers={"cache-control": "no-store"})
 
 
 def _own(server: Server, caller: Caller, video_id: str) -> Job:

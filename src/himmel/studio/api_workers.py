@@ -6,6 +6,8 @@ answered 409 from then on.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 from typing import Annotated, Any
 
@@ -15,8 +17,8 @@ from pydantic import BaseModel, Field
 
 from himmel.errors import ApiError
 from himmel.studio.api_videos import MEDIA, TheServer
-from himmel.studio.jobs import find
-from himmel.studio.server import check_worker
+from himmel.studio.jobs import Job, find
+from himmel.studio.server import Server, check_worker
 
 router = APIRouter(prefix="/workers", tags=["workers"], dependencies=[Depends(check_worker)])
 
@@ -34,6 +36,7 @@ class Leased(BaseModel):
     token: int
     request: dict[str, Any]
     lease_seconds: float
+    has_state: bool = Field(description="Whether another worker began, and left from where to go on.")
 
 
 class Beat(BaseModel):
@@ -41,6 +44,7 @@ class Beat(BaseModel):
 
     token: int
     progress: int = Field(ge=0, le=100)
+    preview: str | None = Field(default=None, max_length=200_000, description="How it looks now: a WebP in base64.")
 
 
 class Failure(BaseModel):
@@ -57,22 +61,51 @@ def claim(body: Claim, server: TheServer, response: Response) -> Leased | None:
     if job is None:
         response.status_code = 204
         return None
-    return Leased(id=job.id, token=job.attempts, request=job.request, lease_seconds=server.settings.lease_seconds)
+    return Leased(
+        id=job.id,
+        token=job.attempts,
+        request=job.request,
+        lease_seconds=server.settings.lease_seconds,
+        has_state=job.state_digest is not None,
+    )
 
 
 @router.post("/jobs/{job_id}/beat", status_code=204)
 def beat(job_id: str, body: Beat, server: TheServer) -> None:
-    _still_its_own(server.queue.beat(job_id, body.token, body.progress))
+    try:
+        preview = None if body.preview is None else base64.b64decode(body.preview, validate=True)
+    except binascii.Error:
+        raise ApiError(400, "invalid_value", "the preview is no base64", param="preview") from None
+    _still_its_own(server.queue.beat(job_id, body.token, body.progress, preview))
 
 
 @router.get("/jobs/{job_id}/first-frame")
 def first_frame(job_id: str, token: int, server: TheServer) -> FileResponse:
+    return _file(server, _leased(server, job_id, token).request["first_frame"])
+
+
+@router.get("/jobs/{job_id}/state")
+def state(job_id: str, token: int, server: TheServer) -> FileResponse:
+    return _file(server, _leased(server, job_id, token).state_digest)
+
+
+@router.post("/jobs/{job_id}/state", status_code=204)
+def keep_state(job_id: str, server: TheServer, token: Annotated[int, Form()], state: UploadFile) -> None:
+    _still_its_own(server.queue.keep_state(job_id, token, server.storage.put(state.file)))
+
+
+def _leased(server: Server, job_id: str, token: int) -> Job:
     with server.database.read() as connection:
         job = find(connection, job_id)
-    _still_its_own(job is not None and job.attempts == token)
-    if job is None or not job.request["first_frame"]:
-        raise ApiError(404, "no_first_frame", "this job has no first frame")
-    return FileResponse(server.storage.path(job.request["first_frame"]))
+    if job is None or job.attempts != token:
+        raise _lost()
+    return job
+
+
+def _file(server: Server, digest: str | None) -> FileResponse:
+    if digest is None:
+        raise ApiError(404, "file_not_found", "this job has no such file")
+    return FileResponse(server.storage.path(digest))
 
 
 @router.post("/jobs/{job_id}/result", status_code=204)
@@ -101,4 +134,8 @@ def failure(job_id: str, body: Failure, server: TheServer) -> None:
 
 def _still_its_own(good: bool) -> None:
     if not good:
-        raise ApiError(409, "lease_lost", "this job is not yours any more; leave it")
+        raise _lost()
+
+
+def _lost() -> ApiError:
+    return ApiError(409, "lease_lost", "this job is not yours any more; leave it")

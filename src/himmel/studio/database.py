@@ -25,6 +25,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -97,6 +98,7 @@ jobs = Table(
     Column("lease_until", Float),
     Column("error_code", String(64)),
     Column("error_message", Text),
+    Column("state_digest", String(64)),  # the file with which another worker can go on
     Column("results", JSON, nullable=False),  # variant to the digest of its file
     Column("details", JSON, nullable=False),  # what the worker tells of the finished clip
     Column("idempotency_key", String(255)),
@@ -108,6 +110,14 @@ jobs = Table(
     Index("jobs_number", "account_id", "number", unique=True),
     Index("jobs_of_key", "key_id", "created_at"),
     Index("jobs_of_group", "group_id"),
+)
+
+# How clips look that are being made; gone when they are there.
+previews = Table(
+    "previews",
+    metadata,
+    Column("job_id", String(40), ForeignKey("jobs.id"), primary_key=True),
+    Column("picture", LargeBinary, nullable=False),  # a small WebP
 )
 
 characters = Table(

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select, update
 
-from himmel.studio.database import jobs
+from himmel.studio.database import jobs, previews
 
 
 class Status(StrEnum):
@@ -55,6 +55,7 @@ class Job:
     lease_until: float | None
     error_code: str | None
     error_message: str | None
+    state_digest: str | None
     results: dict[str, str]
     details: dict[str, Any]
     idempotency_key: str | None
@@ -80,6 +81,11 @@ def siblings(connection: Connection, job: Job) -> list[str]:
     group = job.group_id or job.id
     same = (jobs.c.id == group) | (jobs.c.group_id == group)
     return list(connection.scalars(select(jobs.c.id).where(same, jobs.c.deleted_at.is_(None)).order_by(jobs.c.number)))
+
+
+def preview_of(connection: Connection, job_id: str) -> bytes | None:
+    """How a clip looks that is being made, a small WebP; None where nothing is to be seen."""
+    return connection.scalar(select(previews.c.picture).where(previews.c.job_id == job_id))
 
 
 def first(connection: Connection, query: Select[Any]) -> Job | None:

@@ -17,10 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from himmel.errors import ApiError
-from himmel.studio.database import Database, accounts, jobs
+from himmel.studio.database import Database, accounts, jobs, previews
 from himmel.studio.jobs import FINAL, Job, Status, find, first, move
 from himmel.studio.limits import check_limits
 from himmel.studio.webhooks import announce
@@ -102,7 +102,8 @@ class Queue:
         whose = {"key_id": key_id, "parent_id": parent_id}
         with self.database.write() as connection:
             connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update())
-            job = self._insert(connection, account_id, request, cost=0.0, priority=0, **whose, **ended)
+            told = {"details": {"refusal_rule": code}}
+            job = self._insert(connection, account_id, request, cost=0.0, priority=0, **whose, **ended, **told)
             announce(connection, account_id, job.id, "video.failed", self.now())
             return job
 
@@ -113,7 +114,7 @@ class Queue:
         number = (connection.scalar(select(func.max(jobs.c.number)).where(mine)) or 0) + 1
         new = {"id": job_id, "account_id": account_id, "number": number, "request": request}
         new |= {"created_at": self.now(), "progress": 0, "attempts": 0, "results": {}, "details": {}}
-        connection.execute(jobs.insert().values(**new, **values))
+        connection.execute(jobs.insert().values(**new | values))
         return _existing(connection, job_id)
 
     def claim(self, worker: str) -> Job | None:
@@ -152,15 +153,27 @@ class Queue:
         _change(connection, account.id, served=account.served + job.cost / account.weight)
         return _existing(connection, job.id)
 
-    def beat(self, job_id: str, token: int, progress: int) -> bool:
-        """A worker's sign of life; False where the job is not its own any more: cancelled, deleted or given away."""
+    def beat(self, job_id: str, token: int, progress: int, preview: bytes | None = None) -> bool:
+        """A worker's sign of life; False where the job is not its own any more: cancelled, deleted or given away.
+
+        ``preview`` is a small WebP of how the clip looks now.
+        """
         with self.database.write() as connection:
             job = _leased(connection, job_id, token)
             if job is None:
                 return False
             lease = self.now() + self.lease_seconds
             values = {"lease_until": lease, "progress": max(job.progress, min(99, progress))}
+            if preview is not None:
+                connection.execute(delete(previews).where(previews.c.job_id == job_id))
+                connection.execute(previews.insert().values(job_id=job_id, picture=preview))
             return move(connection, job, Status.IN_PROGRESS, **values)
+
+    def keep_state(self, job_id: str, token: int, digest: str) -> bool:
+        """Remember the stored file with which another worker can go on; False like ``beat``."""
+        with self.database.write() as connection:
+            job = _leased(connection, job_id, token)
+            return job is not None and move(connection, job, Status.IN_PROGRESS, state_digest=digest)
 
     def finish(self, job_id: str, token: int, results: dict[str, str], details: dict[str, Any]) -> bool:
         """Publish a result; False where the job is not this worker's any more. Exactly one result is published."""
@@ -244,8 +257,9 @@ class Queue:
         """Bring a job to its end and settle what the account was charged."""
         now = self.now()
         took = now - job.started_at if job.status == Status.IN_PROGRESS and job.started_at else 0.0
-        if not move(connection, job, to, completed_at=now, lease_until=None, cost=took, **changes):
+        if not move(connection, job, to, completed_at=now, lease_until=None, cost=took, state_digest=None, **changes):
             return False
+        connection.execute(delete(previews).where(previews.c.job_id == job.id))
         if job.status == Status.QUEUED:
             _count(connection, job.account_id, -1, job.cost)
         else:

@@ -114,9 +114,11 @@ class Himmel(BaseModel):
     queue_position: int | None = Field(description="How many jobs will be served before this one.")
     eta_seconds: tuple[float, float] | None = Field(description="Seconds until the clip is there, from … to.")
     settings: dict[str, Any] = Field(description="The settings that are used, the seed among them.")
+    seed: int
     native_size: str | None = Field(description="The size that the model drew at, before scaling.")
     compute_seconds: float | None = Field(description="What the job cost.")
     parent_id: str | None = Field(description="The clip that this one was made from.")
+    refusal_rule: str | None = Field(description="The rule by which the request was refused before any work.")
     siblings: list[str] = Field(description="All clips of one request with 'n', this one among them.")
 
 
@@ -160,9 +162,11 @@ class Video(BaseModel):
                 eta_seconds=place.seconds if place else None,
                 settings={name: request[name] for name in ("model", "seed", "steps", "guidance", "fps")}
                 | job.details.get("settings", {}),
+                seed=request["seed"],
                 native_size=job.details.get("native_size"),
                 compute_seconds=round(job.cost, 3) if job.status == Status.COMPLETED else None,
                 parent_id=job.parent_id,
+                refusal_rule=job.details.get("refusal_rule"),
                 siblings=siblings,
             ),
         )

@@ -1,5 +1,7 @@
 """Our models as a backend: what was asked for comes out, and the native path keeps its promises."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from PIL import Image
 
 from himmel.backends import native
 from himmel.backends.native import NativeBackend, available
+from himmel.engine import streaming
 from himmel.engine.autoencoder import Autoencoder
 from himmel.engine.model import Generator, GeneratorConfig, save_part
 from himmel.engine.presets import TINY
@@ -83,6 +86,33 @@ def test_frames_come_before_the_end_and_progress_ends_at_the_total(backend):
     last = kinds[-1]
     assert isinstance(last, Progress)
     assert last.done == last.total
+
+
+def test_a_state_goes_on_where_it_was_taken_bit_by_bit(backend, monkeypatch):
+    parts = list(backend.generate(request(seconds=4)))
+    whole = np.concatenate([part for part in parts if isinstance(part, np.ndarray)])
+    sampled = []
+    monkeypatch.setattr(
+        streaming, "_sample_block", lambda *given, real=streaming._sample_block: sampled.append(1) or real(*given)
+    )
+
+    def again(state, **wishes):
+        sampled.clear()
+        made = backend.generate(request(**{"seconds": 4, **wishes}), state)
+        return np.concatenate([part for part in made if isinstance(part, np.ndarray)])
+
+    assert np.array_equal(again(None), whole)
+    blocks, running = len(sampled), backend.generate(request(seconds=4))
+    states = [part.state() for part in running if isinstance(part, Progress) and part.state]
+    assert len(states) >= 3
+    left = []
+    for state in states:
+        assert np.array_equal(again(state), whole)
+        left.append(len(sampled))
+    assert left == sorted(left, reverse=True) and left[0] == blocks - 1 and left[-1] <= 1
+    monkeypatch.setattr(backend, "info", replace(backend.info, weight_hash="another"))
+    assert np.array_equal(again(states[1]), whole)
+    assert len(sampled) == blocks  # a state of other weights is of no use
 
 
 def test_a_first_frame_is_what_the_autoencoder_makes_of_the_picture(backend, tmp_path):

@@ -85,6 +85,23 @@ def test_a_silent_worker_loses_its_job_and_is_refused_when_it_wakes(house):
     assert not house.queue.finish(job.id, taken.attempts, {"video": "twice"}, {})
 
 
+def test_the_next_worker_finds_what_the_last_one_left(house):
+    job = house.accept()
+    house.queue.claim("w")
+    assert house.queue.keep_state(job.id, 1, "d" * 64)
+    assert house.queue.beat(job.id, 1, 30, b"a picture")
+    assert house.queue.beat(job.id, 1, 40, b"a later one")
+    with house.database.read() as connection:
+        assert jobs.preview_of(connection, job.id) == b"a later one"
+    house.time += 31
+    assert house.queue.claim("other").state_digest == "d" * 64
+    assert not house.queue.keep_state(job.id, 1, "e" * 64)
+    assert house.queue.finish(job.id, 2, {}, {})
+    assert house.look(job).state_digest is None
+    with house.database.read() as connection:
+        assert jobs.preview_of(connection, job.id) is None
+
+
 def test_a_pause_of_the_server_costs_no_worker_its_job(house):
     job = house.accept()
     house.queue.claim("w")

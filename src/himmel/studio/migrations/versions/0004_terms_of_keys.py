@@ -1,4 +1,4 @@
-"""What keys may do, jobs asked for together, characters; jobs are numbered within their account."""
+"""What keys may do, jobs asked for together, previews, characters; jobs are numbered within their account."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,6 +24,7 @@ def upgrade() -> None:
     with op.batch_alter_table("jobs") as jobs:
         jobs.add_column(sa.Column("key_id", sa.String(32)))
         jobs.add_column(sa.Column("group_id", sa.String(40)))
+        jobs.add_column(sa.Column("state_digest", sa.String(64)))
         jobs.create_foreign_key("jobs_key", "keys", ["key_id"], ["id"])
         jobs.drop_index("jobs_number")
         jobs.create_index("jobs_number", ["account_id", "number"], unique=True)
@@ -32,6 +33,11 @@ def upgrade() -> None:
     with op.batch_alter_table("batches") as batches:
         batches.add_column(sa.Column("key_id", sa.String(32)))
         batches.create_foreign_key("batches_key", "keys", ["key_id"], ["id"])
+    op.create_table(
+        "previews",
+        sa.Column("job_id", sa.String(40), sa.ForeignKey("jobs.id"), primary_key=True),
+        sa.Column("picture", sa.LargeBinary, nullable=False),
+    )
     op.create_table(
         "characters",
         sa.Column("id", sa.String(40), primary_key=True),
@@ -44,6 +50,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("characters")
+    op.drop_table("previews")
     with op.batch_alter_table("batches") as batches:
         batches.drop_constraint("batches_key", type_="foreignkey")
         batches.drop_column("key_id")
@@ -51,6 +58,7 @@ def downgrade() -> None:
         for index in ("jobs_of_group", "jobs_of_key", "jobs_number"):
             jobs.drop_index(index)
         jobs.drop_constraint("jobs_key", type_="foreignkey")
+        jobs.drop_column("state_digest")
         jobs.drop_column("group_id")
         jobs.drop_column("key_id")
         jobs.create_index("jobs_number", ["number"])
