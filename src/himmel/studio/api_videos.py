@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse
 from sqlalchemy import select
 
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller
 from himmel.studio.bodies import read_body
+from himmel.studio.content import same_caller, stored_file
 from himmel.studio.database import jobs
 from himmel.studio.jobs import FINAL, Job, Status, find
 from himmel.studio.schemas import CreateVideo, Deleted, Video, VideoList
@@ -121,21 +121,22 @@ def cancel(video_id: str, server: TheServer, caller: TheCaller) -> Video:
     return server.shown(_known(server.queue.cancel(video_id, caller.account_id), video_id))
 
 
+@router.head("/{video_id}/content", include_in_schema=False)
 @router.get("/{video_id}/content")
 def content(
     video_id: str,
+    request: Request,
     server: TheServer,
     caller: TheCaller,
     variant: Literal["video", "thumbnail", "spritesheet"] = "video",
-) -> FileResponse:
+) -> Response:
     """The finished clip, its first frame, or its frames on one sheet. Ranges are served."""
     job = _own(server, caller, video_id)
     if job.status != Status.COMPLETED:
         raise ApiError(404, "video_not_ready", f"the clip is not there: the job is {job.status}")
-    ending = MEDIA[variant].partition("/")[2]
-    return FileResponse(
-        server.storage.path(job.results[variant]), media_type=MEDIA[variant], filename=f"{video_id}.{ending}"
-    )
+    kind = MEDIA[variant]
+    name, good = f"{job.id}.{kind.partition('/')[2]}", same_caller(request)
+    return stored_file(request, server.storage, job.results[variant], kind=kind, name=name, still_good=good)
 
 
 def _own(server: Server, caller: Caller, video_id: str) -> Job:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
 from himmel.errors import ApiError
 from himmel.studio.api_videos import MEDIA, TheServer
+from himmel.studio.content import stored_file
 from himmel.studio.jobs import find
 from himmel.studio.server import check_worker
 
@@ -53,6 +53,7 @@ class Failure(BaseModel):
 
 @router.post("/claim", responses={204: {"description": "nothing waits"}})
 def claim(body: Claim, server: TheServer, response: Response) -> Leased | None:
+    server.storage.check()  # a clip that cannot be brought is not begun
     job = server.queue.claim(body.worker)
     if job is None:
         response.status_code = 204
@@ -66,13 +67,14 @@ def beat(job_id: str, body: Beat, server: TheServer) -> None:
 
 
 @router.get("/jobs/{job_id}/first-frame")
-def first_frame(job_id: str, token: int, server: TheServer) -> FileResponse:
+def first_frame(job_id: str, token: int, request: Request, server: TheServer) -> Response:
     with server.database.read() as connection:
         job = find(connection, job_id)
     _still_its_own(job is not None and job.attempts == token)
     if job is None or not job.request["first_frame"]:
         raise ApiError(404, "no_first_frame", "this job has no first frame")
-    return FileResponse(server.storage.path(job.request["first_frame"]))
+    frame, kind = job.request["first_frame"], "application/octet-stream"
+    return stored_file(request, server.storage, frame, kind=kind, name=job.id, still_good=lambda: True)
 
 
 @router.post("/jobs/{job_id}/result", status_code=204)
@@ -92,6 +94,7 @@ def result(
     with server.database.read() as connection:
         if job := find(connection, job_id):
             server.learn_speed(job)
+            server.space.learn(job, sum(part.size or 0 for part in parts.values()))
 
 
 @router.post("/jobs/{job_id}/failure", status_code=204)

@@ -31,7 +31,7 @@ def create_video(server: Server, account_id: str, fields: dict[str, Any], once: 
     body = validated(CreateVideo, fields)
     values = _settled(server, body)
     picture = _picture(server, account_id, fields.get(REFERENCE))
-    server.storage.check_space()
+    server.space.check_job(values)
     values["first_frame"] = server.storage.put(io.BytesIO(picture)) if picture else None
     same = json.dumps([body.model_dump(), values["first_frame"]], sort_keys=True)
     digest = hashlib.sha256(same.encode()).hexdigest()
@@ -74,7 +74,7 @@ def _picture(server: Server, account_id: str, given: Any) -> bytes | None:
             content = given.file.read()
         case {"file_id": str(file_id), **others} if not others:
             file = find_file(server.database, account_id, file_id)
-            content = server.storage.path(file.digest).read_bytes()
+            content = server.storage.read(file.digest)
         case {"image_url": str(url), **others} if not others:
             content = _fetched(server, url)
         case _:
