@@ -74,9 +74,12 @@ class Storage:
         self._marker_good_until = 0.0
         (data_dir / "locks").mkdir(exist_ok=True)
 
-    def check(self) -> None:
-        """Raise ApiError (503) unless the store is there and is ours; the very first time it is made ours."""
-        if time.monotonic() < self._marker_good_until:
+    def check(self, *, anew: bool = False) -> None:
+        """Raise ApiError (503) unless the store is there and is ours; the very first time it is made ours.
+
+        ``anew`` looks at a bucket too that was looked at a moment ago.
+        """
+        if time.monotonic() < self._marker_good_until and not anew:
             return
         with self._asking():
             known = self._id()

@@ -43,7 +43,7 @@ def sweep(server: Server, *, dry_run: bool = False, stop: Callable[[], bool] = l
     Raises ApiError (503) where the store is not there, BadRequest while a backup or another sweep is at work.
     """
     with _alone(server.settings.data_dir):
-        server.storage.check()
+        server.storage.check(anew=True)
         done = Swept(expired=_expire(server, dry_run))
         entries = _idle(server)
         while (together := list(islice(entries, TOGETHER))) and not stop():
