@@ -183,9 +183,9 @@ def test_pieces_of_uploads_go_and_foreign_files_stay(tmp_path, capsys):
 
 
 def test_no_sweep_while_a_backup_is_taken(world):
-    with undisturbed(world.place.data_dir), undisturbed(world.place.data_dir):  # two backups at once are none's trouble
-        with pytest.raises(BadRequest, match="backup"):
-            sweep(world.server)
+    folder = world.place.data_dir
+    with undisturbed(folder), undisturbed(folder), pytest.raises(BadRequest, match="backup"):
+        sweep(world.server)
     assert sweep(world.server) == Swept()
 
 
