@@ -4,6 +4,8 @@ Owns: the exception types. Knows nothing else of the project: standard library o
 A command line shows ``str(error)`` as one line and exits with ``error.exit_status``.
 """
 
+from collections.abc import Mapping
+
 
 class HimmelError(Exception):
     """Base of all errors that are the user's to solve; its text is one line that says what to do."""
@@ -81,9 +83,17 @@ class ApiError(HimmelError):
     """An answer of the server that is no success; ``str`` is the message that the client reads."""
 
     def __init__(
-        self, status: int, code: str, message: str, *, param: str | None = None, retry_after: int | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
+        self.headers = dict(headers or {}) | ({"retry-after": str(retry_after)} if retry_after else {})
         self.status, self.code, self.param, self.retry_after = status, code, param, retry_after
 
     @property

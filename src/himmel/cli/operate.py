@@ -1,4 +1,4 @@
-"""``himmel doctor``, ``backup``, ``restore``, ``drain`` and ``move-database``: looking after a server.
+"""``himmel doctor``, ``backup``, ``restore``, ``sweep``, ``drain``, ``move-database``: looking after a server.
 
 Owns: these commands' options. What they do stands in ``himmel.studio``.
 """
@@ -39,7 +39,7 @@ def backup(
     from himmel.studio.backup import back_up
 
     check_writable(file)
-    typer.echo(f"{file}  {back_up(opened(data_dir).settings, file)} files")
+    typer.echo(f"{file}  {back_up(opened(data_dir), file)} files")
 
 
 def restore(file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")], data_dir: DataDir = None) -> None:
@@ -49,6 +49,18 @@ def restore(file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.
 
     folder = read_settings({"data_dir": data_dir}).data_dir
     typer.echo(f"{folder}  {restored(file, folder)} files")
+
+
+def sweep(
+    data_dir: DataDir = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Delete expired clips, and the bytes that nothing speaks of any more; the server does it too as it runs."""
+    from himmel.studio.sweeper import sweep as swept
+
+    done = swept(opened(data_dir), dry_run=dry_run)
+    went = "would go" if dry_run else "went"
+    typer.echo(f"{done.expired} expired clips {went}, {done.files} files ({done.bytes} bytes), {done.pieces} pieces")
 
 
 def drain(

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from himmel.errors import ApiError, BadRequest
 from himmel.studio.batches import advance_batches
+from himmel.studio.sweeper import sweep
 
 if TYPE_CHECKING:
     from himmel.studio.server import Server
 
 WATCH_SECONDS = 1.0
+SWEEP_SECONDS = 300.0
 
 
 def serve_with_workers(server: Server) -> None:
@@ -29,7 +32,7 @@ def serve_with_workers(server: Server) -> None:
     settings = server.settings
     server.queue.spare()
     over = threading.Event()
-    helpers = [threading.Thread(target=work, args=(server, over)) for work in (_watch, _deliver)]
+    helpers = [threading.Thread(target=work, args=(server, over)) for work in (_watch, _deliver, _sweep)]
     config = uvicorn.Config(
         make_app(server), settings.host, settings.port, log_level="warning", lifespan="off", timeout_keep_alive=30
     )
@@ -48,8 +51,16 @@ def serve_with_workers(server: Server) -> None:
 def _deliver(server: Server, over: threading.Event) -> None:
     """Feed batches, and deliver webhooks as they fall due."""
     while not over.wait(WATCH_SECONDS):
-        advance_batches(server)
+        with suppress(ApiError):  # the store is away or full: batches go on when it is back
+            advance_batches(server)
         server.webhooks.deliver_due()
+
+
+def _sweep(server: Server, over: threading.Event) -> None:
+    """Take away what has had its time."""
+    while not over.wait(SWEEP_SECONDS):
+        with suppress(ApiError, BadRequest):  # the store is away, or a backup is taken: there is a next time
+            sweep(server, stop=over.is_set)
 
 
 def _watch(server: Server, over: threading.Event) -> None:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse
 from sqlalchemy import Row
 from starlette.datastructures import UploadFile
 
@@ -17,6 +16,7 @@ from himmel.errors import ApiError
 from himmel.studio.api_videos import TheCaller, TheServer
 from himmel.studio.batches import LARGEST
 from himmel.studio.bodies import read_body
+from himmel.studio.content import same_caller, stored_file
 from himmel.studio.files import find_file, forget_file, keep_file, list_files
 from himmel.studio.schemas import whole_list
 
@@ -37,8 +37,12 @@ async def create(request: Request, server: TheServer, caller: TheCaller) -> dict
     if purpose not in PURPOSES:
         raise ApiError(400, "invalid_value", f"allowed: {', '.join(PURPOSES)}", param="purpose")
     name = (file.filename or "file")[:200]
-    keeping = (server.database, server.storage, caller.account_id, name, purpose, file.file)
-    return _shown(await run_in_threadpool(keep_file, *keeping))
+
+    def kept() -> Row[Any]:
+        server.space.check(file.size or 0)
+        return keep_file(server.database, server.storage, caller.account_id, name, purpose, file.file)
+
+    return _shown(await run_in_threadpool(kept))
 
 
 @router.get("")
@@ -51,10 +55,12 @@ def retrieve(file_id: str, server: TheServer, caller: TheCaller) -> dict[str, An
     return _shown(find_file(server.database, caller.account_id, file_id))
 
 
+@router.head("/{file_id}/content", include_in_schema=False)
 @router.get("/{file_id}/content")
-def content(file_id: str, server: TheServer, caller: TheCaller) -> FileResponse:
+def content(file_id: str, request: Request, server: TheServer, caller: TheCaller) -> Response:
     file = find_file(server.database, caller.account_id, file_id)
-    return FileResponse(server.storage.path(file.digest), media_type="application/octet-stream")
+    kind, good = "application/octet-stream", same_caller(request)
+    return stored_file(request, server.storage, file.digest, kind=kind, name=file.id, still_good=good)
 
 
 @router.delete("/{file_id}")

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse
 from sqlalchemy import Row, select
 from starlette.datastructures import UploadFile
 
@@ -17,6 +16,7 @@ from himmel.errors import ApiError
 from himmel.studio.auth import Caller
 from himmel.studio.bodies import read_body
 from himmel.studio.characters import find_character, keep_character
+from himmel.studio.content import same_caller, stored_file
 from himmel.studio.database import jobs
 from himmel.studio.jobs import FINAL, Job, Status, find, preview_of
 from himmel.studio.schemas import Character, CreateVideo, Deleted, NewCharacter, Video, VideoList, validated
@@ -75,7 +75,7 @@ def _kept_character(server: Server, caller: Caller, fields: dict[str, Any]) -> R
     clip = fields.get("video")
     if not isinstance(clip, UploadFile):
         raise ApiError(400, "invalid_value", "give the clip as a file", param="video")
-    server.storage.check_space()
+    server.space.check()
     return keep_character(server.database, caller.account_id, name, server.storage.put(clip.file))
 
 
@@ -150,21 +150,22 @@ def cancel(video_id: str, server: TheServer, caller: TheCaller) -> Video:
     return server.shown(_known(server.queue.cancel(video_id, caller.account_id), video_id))
 
 
+@router.head("/{video_id}/content", include_in_schema=False)
 @router.get("/{video_id}/content")
 def content(
     video_id: str,
+    request: Request,
     server: TheServer,
     caller: TheCaller,
     variant: Literal["video", "thumbnail", "spritesheet"] = "video",
-) -> FileResponse:
+) -> Response:
     """The finished clip, its first frame, or its frames on one sheet. Ranges are served."""
     job = _own(server, caller, video_id)
     if job.status != Status.COMPLETED:
         raise ApiError(404, "video_not_ready", f"the clip is not there: the job is {job.status}")
-    ending = MEDIA[variant].partition("/")[2]
-    return FileResponse(
-        server.storage.path(job.results[variant]), media_type=MEDIA[variant], filename=f"{video_id}.{ending}"
-    )
+    kind = MEDIA[variant]
+    name, good = f"{job.id}.{kind.partition('/')[2]}", same_caller(request)
+    return stored_file(request, server.storage, job.results[variant], kind=kind, name=name, still_good=good)
 
 
 @router.get("/{video_id}/preview", response_class=Response, responses={200: {"content": {"image/webp": {}}}})

@@ -11,12 +11,12 @@ import binascii
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
 from himmel.errors import ApiError
 from himmel.studio.api_videos import MEDIA, TheServer
+from himmel.studio.content import stored_file
 from himmel.studio.jobs import Job, find
 from himmel.studio.server import Server, check_worker
 
@@ -57,6 +57,7 @@ class Failure(BaseModel):
 
 @router.post("/claim", responses={204: {"description": "nothing waits"}})
 def claim(body: Claim, server: TheServer, response: Response) -> Leased | None:
+    server.storage.check()  # a clip that cannot be brought is not begun
     job = server.queue.claim(body.worker)
     if job is None:
         response.status_code = 204
@@ -80,13 +81,13 @@ def beat(job_id: str, body: Beat, server: TheServer) -> None:
 
 
 @router.get("/jobs/{job_id}/first-frame")
-def first_frame(job_id: str, token: int, server: TheServer) -> FileResponse:
-    return _file(server, _leased(server, job_id, token).request["first_frame"])
+def first_frame(job_id: str, token: int, request: Request, server: TheServer) -> Response:
+    return _file(request, server, job_id, _leased(server, job_id, token).request["first_frame"])
 
 
 @router.get("/jobs/{job_id}/state")
-def state(job_id: str, token: int, server: TheServer) -> FileResponse:
-    return _file(server, _leased(server, job_id, token).state_digest)
+def state(job_id: str, token: int, request: Request, server: TheServer) -> Response:
+    return _file(request, server, job_id, _leased(server, job_id, token).state_digest)
 
 
 @router.post("/jobs/{job_id}/state", status_code=204)
@@ -102,10 +103,11 @@ def _leased(server: Server, job_id: str, token: int) -> Job:
     return job
 
 
-def _file(server: Server, digest: str | None) -> FileResponse:
+def _file(request: Request, server: Server, job_id: str, digest: str | None) -> Response:
     if digest is None:
         raise ApiError(404, "file_not_found", "this job has no such file")
-    return FileResponse(server.storage.path(digest))
+    kind = "application/octet-stream"
+    return stored_file(request, server.storage, digest, kind=kind, name=job_id, still_good=lambda: True)
 
 
 @router.post("/jobs/{job_id}/result", status_code=204)
@@ -125,6 +127,7 @@ def result(
     with server.database.read() as connection:
         if job := find(connection, job_id):
             server.learn_speed(job)
+            server.space.learn(job, sum(part.size or 0 for part in parts.values()))
 
 
 @router.post("/jobs/{job_id}/failure", status_code=204)

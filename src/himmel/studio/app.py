@@ -79,8 +79,7 @@ class RequestNumber:
 
 def _envelope(error: ApiError) -> JSONResponse:
     body = {"message": str(error), "type": error.kind, "param": error.param, "code": error.code}
-    headers = {"retry-after": str(error.retry_after)} if error.retry_after else None
-    return JSONResponse({"error": body}, error.status, headers)
+    return JSONResponse({"error": body}, error.status, error.headers)
 
 
 def _api_error(_: Request, error: Exception) -> JSONResponse:

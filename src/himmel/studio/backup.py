@@ -1,7 +1,9 @@
 """Backups: everything that a server needs to go on elsewhere, in one file that can be checked.
 
 Owns: what is in such a file, and in which order it is read. The database is copied first, in one consistent state,
-then the files that it speaks of, which never change: so a backup of a running server is whole.
+then the files that it speaks of, which never change and which no sweep takes away meanwhile: so a backup of a running
+server is whole. The store's id is not in it, so that a server made of it never takes the first one's
+bucket for its own.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import shutil
 import sqlite3
 import tarfile
@@ -17,7 +20,10 @@ from contextlib import closing
 from pathlib import Path
 
 from himmel.errors import BadRequest
-from himmel.studio.settings import Settings
+from himmel.studio.database import Database
+from himmel.studio.server import Server
+from himmel.studio.storage import Storage
+from himmel.studio.sweeper import spoken_of, undisturbed
 
 DATABASE = "himmel.sqlite3"
 SECRET = "pepper"
@@ -25,26 +31,36 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 
 
-def back_up(settings: Settings, target: Path) -> int:
+def back_up(server: Server, target: Path) -> int:
     """Write a backup; gives the number of files in it. It appears under its name when it is complete.
 
-    Raises BadRequest where there is nothing to back up, or where the database is not SQLite.
+    Files come from wherever they are stored, a bucket too; no sweep is at work meanwhile. Raises BadRequest where
+    there is nothing to back up, a file is damaged, or the database is not SQLite, ApiError where the store or a file
+    is not there.
     """
+    settings = server.settings
     if settings.database_url:
-        raise BadRequest("this server's database is not SQLite; back it up with its own tools, and the folder 'files'")
-    if not (settings.data_dir / DATABASE).exists():
-        raise BadRequest(f"'{settings.data_dir}' holds no server")
+        raise BadRequest(
+            "this server's database is not SQLite; back it up with its own tools, then copy "
+            f"'{server.storage.name}' and '{settings.data_dir / SECRET}'"
+        )
     part = target.with_name(target.name + ".part")
     hashes: dict[str, str] = {}
     try:
-        with tempfile.TemporaryDirectory(dir=settings.data_dir) as scratch, tarfile.open(part, "w") as archive:
+        with (
+            undisturbed(settings.data_dir),
+            tempfile.TemporaryDirectory(dir=settings.data_dir) as scratch,
+            tarfile.open(part, "w") as archive,
+        ):
             copy = Path(scratch) / DATABASE
             _copy_database(settings.data_dir / DATABASE, copy)
-            names = {DATABASE: copy, SECRET: settings.data_dir / SECRET}
-            names |= {f"files/{d[:2]}/{d}": settings.data_dir / "files" / d[:2] / d for d in _digests(copy)}
-            for name, path in names.items():
+            for name, path in {DATABASE: copy, SECRET: settings.data_dir / SECRET}.items():
                 hashes[name] = _hash(path)
                 archive.add(path, name)
+            for digest in _digests(copy):
+                name = f"files/{digest[:2]}/{digest}"
+                hashes[name] = digest
+                _add_file(archive, name, server.storage, digest)
             manifest = json.dumps({"format": FORMAT, "sha256": hashes}).encode()
             entry = tarfile.TarInfo(MANIFEST)
             entry.size = len(manifest)
@@ -91,16 +107,28 @@ def _copy_database(source: Path, target: Path) -> None:
         live.backup(copy)
 
 
-def _digests(database: Path) -> list[str]:
-    """The files that the jobs in a database speak of."""
-    found: set[str] = set()
-    with closing(sqlite3.connect(database)) as connection:
-        for request, results in connection.execute("select request, results from jobs where deleted_at is null"):
-            found |= set(json.loads(results).values())
-            if first_frame := json.loads(request).get("first_frame"):
-                found.add(first_frame)
-        found |= {digest for (digest,) in connection.execute("select digest from files where deleted_at is null")}
-    return sorted(found)
+def _digests(path: Path) -> list[str]:
+    """The files that a copy of the database speaks of."""
+    copy = Database(f"sqlite:///{path}")
+    try:
+        with copy.read() as connection:
+            return sorted(spoken_of(connection, since=math.inf))
+    finally:
+        copy.close()
+
+
+def _add_file(archive: tarfile.TarFile, name: str, storage: Storage, digest: str) -> None:
+    """Copy a file from the store; what comes must be what its name says."""
+    entry = tarfile.TarInfo(name)
+    with tempfile.TemporaryFile() as content:
+        for chunk in storage.chunks(digest):
+            content.write(chunk)
+        entry.size = content.tell()
+        content.seek(0)
+        if hashlib.file_digest(content, "sha256").hexdigest() != digest:
+            raise BadRequest(f"the stored file '{digest}' is damaged; take it from an older backup first")
+        content.seek(0)
+        archive.addfile(entry, content)
 
 
 def _hash(path: Path) -> str:

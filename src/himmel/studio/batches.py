@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, func, select, update
 
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller
-from himmel.studio.database import batch_lines, batches, jobs
+from himmel.studio.database import batch_lines, batches, files, jobs
 from himmel.studio.files import find_file, keep_file
 from himmel.studio.jobs import FINAL, Job, Status
 from himmel.studio.server import Server
@@ -90,7 +90,7 @@ def counts_of(server: Server, batch: Row[Any]) -> dict[str, int]:
     with server.database.read() as connection:
         mine = batch_lines.c.batch_id == batch.id
         refused = connection.scalar(select(func.count()).where(mine, batch_lines.c.job_id.is_(None))) or 0
-    total = 0 if batch.status == "failed" else sum(1 for _ in _lines(server, batch))
+    total = 0 if batch.status == "failed" else _total(server, batch)
     completed = ended.count(Status.COMPLETED)
     return {"total": total, "completed": completed, "failed": len(ended) - completed + refused}
 
@@ -113,6 +113,8 @@ def advance_batches(server: Server) -> None:
 def _feed(server: Server, batch: Row[Any]) -> bool:
     """Give the queue as many lines as there is room for; True when all lines have ended."""
     waiting = sum(job.status not in FINAL for job in _jobs_of(server, batch.id))
+    if waiting >= AT_ONCE:
+        return False
     for number, line in enumerate(_lines(server, batch, batch.next_line), batch.next_line):
         if waiting >= AT_ONCE:
             return False
@@ -122,7 +124,7 @@ def _feed(server: Server, batch: Row[Any]) -> bool:
             job_id = create_video(server, server.keys.holder(batch.key_id), line["body"], once).id
             waiting += 1
         except ApiError as problem:
-            if problem.status in (429, 507):
+            if problem.status == 429 or problem.status >= 500:
                 return False  # the queue's or the disk's trouble, not the line's
             error = {"code": problem.code, "message": str(problem)}
         with server.database.write() as connection:
@@ -164,30 +166,39 @@ def _answer(server: Server, row: Row[Any] | None, by_id: dict[str, Job], status:
 
 def _lines(server: Server, batch: Row[Any], start: int = 0) -> Iterator[dict[str, Any]]:
     """The batch's lines from number ``start`` on; they were all found readable when it was made."""
-    file = find_file(server.database, batch.account_id, batch.input_file_id)
-    with server.storage.path(file.digest).open("rb") as lines:
-        yield from map(json.loads, islice(filter(bytes.strip, lines), start, None))
+    with server.database.read() as connection:  # also where it was deleted since: the sweeper knows open batches
+        digest = connection.execute(select(files.c.digest).where(files.c.id == batch.input_file_id)).scalar_one()
+    lines = (line for line in server.storage.lines(digest) if line.strip())
+    yield from map(json.loads, islice(lines, start, None))
+
+
+def _total(server: Server, batch: Row[Any]) -> int:
+    """How many lines a batch has; of one that is over and whose file was deleted, how many were fed."""
+    with server.database.read() as connection:
+        deleted = connection.scalar(select(files.c.deleted_at).where(files.c.id == batch.input_file_id))
+    if deleted and batch.status in OVER:
+        return int(batch.next_line)
+    return sum(1 for _ in _lines(server, batch))
 
 
 def _problem(server: Server, file: Row[Any]) -> dict[str, Any] | None:
     """Why a file cannot be worked through; None where it can."""
     seen: set[str] = set()
-    with server.storage.path(file.digest).open("rb") as lines:
-        for number, text in enumerate(filter(bytes.strip, lines), 1):
-            try:
-                line = json.loads(text)
-                custom_id, whole = line["custom_id"], isinstance(line["body"], dict)
-                good = (line["method"], line["url"]) == ("POST", ENDPOINT) and isinstance(custom_id, str) and whole
-            except (ValueError, KeyError, TypeError, RecursionError):
-                good = False
-            if not good:
-                told = f"each line must be custom_id, method 'POST', url '{ENDPOINT}', body"
-                return {"code": "invalid_line", "line": number, "message": told, "param": None}
-            if custom_id in seen:
-                return {"code": "duplicate_custom_id", "line": number, "message": "came before", "param": "custom_id"}
-            seen.add(custom_id)
-            if number > MOST_LINES:
-                return {"code": "too_many_lines", "line": number, "message": f"at most {MOST_LINES}", "param": None}
+    for number, text in enumerate(filter(bytes.strip, server.storage.lines(file.digest)), 1):
+        try:
+            line = json.loads(text)
+            custom_id, whole = line["custom_id"], isinstance(line["body"], dict)
+            good = (line["method"], line["url"]) == ("POST", ENDPOINT) and isinstance(custom_id, str) and whole
+        except (ValueError, KeyError, TypeError, RecursionError):
+            good = False
+        if not good:
+            told = f"each line must be custom_id, method 'POST', url '{ENDPOINT}', body"
+            return {"code": "invalid_line", "line": number, "message": told, "param": None}
+        if custom_id in seen:
+            return {"code": "duplicate_custom_id", "line": number, "message": "came before", "param": "custom_id"}
+        seen.add(custom_id)
+        if number > MOST_LINES:
+            return {"code": "too_many_lines", "line": number, "message": f"at most {MOST_LINES}", "param": None}
     return None if seen else {"code": "empty_file", "line": None, "message": "there is no line", "param": None}
 
 

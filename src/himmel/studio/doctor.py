@@ -5,8 +5,6 @@ Owns: the checks. Each looks at one thing, changes nothing that matters, and say
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,9 +13,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import func, select
 
+from himmel.errors import ApiError
 from himmel.studio.database import MIGRATIONS, jobs
 from himmel.studio.jobs import Status
 from himmel.studio.server import Server
+from himmel.studio.storage import reason
 
 LONG_WAIT = 60.0  # seconds that a job may wait while nothing runs, before that is odd
 
@@ -57,18 +57,20 @@ def _database(server: Server) -> Finding:
 
 def _storage(server: Server) -> Finding:
     try:
-        with tempfile.NamedTemporaryFile(dir=server.storage.folder / "tmp") as file:
-            file.write(b"x" * 4096)
-            file.flush()
-    except OSError as error:
-        return Finding("storage", f"cannot be written: {error.strerror}", f"look at '{server.storage.folder}'")
-    return Finding("storage", "can be written")
+        server.storage.probe()
+    except ApiError as error:
+        return Finding("storage", f"cannot be used: {reason(error.__cause__ or error)}", f"see '{server.storage.name}'")
+    return Finding("storage", "can be used")
 
 
 def _disk(server: Server) -> Finding:
-    free = shutil.disk_usage(server.storage.folder).free
-    told = f"{free / 1e9:.1f} GB free"
-    if free < server.storage.reserve:
+    try:
+        free, needed = min(server.space.free().values()), server.space.needed()
+        told = f"{free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB needed for jobs that are not over"
+        server.space.check()
+    except ApiError as error:
+        if error.status != 507:
+            return Finding("disk", "cannot be looked at", "see what is said of the storage")
         return Finding("disk", told, "no new jobs are accepted; make room, or lower the setting 'reserve_bytes'")
     return Finding("disk", told)
 

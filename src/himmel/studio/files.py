@@ -19,10 +19,11 @@ from himmel.studio.storage import Storage
 def keep_file(
     database: Database, storage: Storage, account_id: str, name: str, purpose: str, content: BinaryIO
 ) -> Row[Any]:
-    """Keep a file for an account. Raises ApiError where the disk is full."""
+    """Keep a file for an account. Raises ApiError where the disk is full or the store cannot be used."""
     digest = storage.put(content)
+    size = storage.size(digest)
     number = f"file-{secrets.token_hex(12)}"
-    told = {"filename": name, "purpose": purpose, "digest": digest, "bytes": storage.path(digest).stat().st_size}
+    told = {"filename": name, "purpose": purpose, "digest": digest, "bytes": size}
     with database.write() as connection:
         connection.execute(files.insert().values(id=number, account_id=account_id, created_at=time.time(), **told))
     return find_file(database, account_id, number)

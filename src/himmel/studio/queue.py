@@ -205,6 +205,12 @@ class Queue:
                 connection.execute(update(jobs).where(jobs.c.id == job_id).values(deleted_at=self.now()))
             return ended
 
+    def finished_before(self, moment: float) -> list[Job]:
+        """The clips that were done before a time in seconds since 1970, and not deleted."""
+        old = (jobs.c.status == Status.COMPLETED) & (jobs.c.completed_at < moment) & jobs.c.deleted_at.is_(None)
+        with self.database.read() as connection:
+            return [Job.of(row) for row in connection.execute(select(jobs).where(old))]
+
     def place(self, job: Job, workers: int) -> Place:
         """Position of a waiting job, and when it may be done; of a running one what is left."""
         with self.database.read() as connection:

@@ -141,17 +141,20 @@ class Video(BaseModel):
     himmel: Himmel
 
     @classmethod
-    def of(cls, job: Job, place: Place | None, siblings: list[str]) -> Video:
-        """``place`` where the job is not over; ``siblings`` where the request asked for several."""
+    def of(cls, job: Job, place: Place | None, siblings: list[str], retention_seconds: float) -> Video:
+        """``place`` where the job is not over; ``siblings`` where the request asked for several;
+        ``retention_seconds`` is 0 where clips are kept for ever.
+        """
         request = job.request
+        completed_at = job.completed_at if job.status == Status.COMPLETED else None
         return cls(
             id=job.id,
             model=request["asked_model"],
             status=job.status,
             progress=job.progress,
             created_at=int(job.created_at),
-            completed_at=int(job.completed_at) if job.completed_at and job.status == Status.COMPLETED else None,
-            expires_at=None,
+            completed_at=int(completed_at) if completed_at else None,
+            expires_at=int(completed_at + retention_seconds) if completed_at and retention_seconds else None,
             prompt=request["prompt"],
             seconds=request["asked_seconds"],
             size=request["size"],

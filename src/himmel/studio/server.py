@@ -20,6 +20,7 @@ from himmel.studio.outbound import Outbound
 from himmel.studio.queue import Queue
 from himmel.studio.schemas import Video
 from himmel.studio.settings import Settings
+from himmel.studio.space import Space
 from himmel.studio.storage import Storage
 from himmel.studio.webhooks import Webhooks
 
@@ -36,6 +37,7 @@ class Server:
     settings: Settings
     database: Database
     storage: Storage
+    space: Space
     keys: Keys
     queue: Queue
     webhooks: Webhooks
@@ -48,10 +50,12 @@ class Server:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'himmel.sqlite3'}")
         database.migrate()
+        storage = Storage(settings.data_dir, settings.storage_url)
         return cls(
             settings,
             database,
-            Storage(settings.data_dir / "files", settings.reserve_bytes),
+            storage,
+            Space(database, storage, settings.reserve_bytes),
             Keys(database, settings.data_dir),
             Queue(
                 database,
@@ -74,10 +78,11 @@ class Server:
     def shown(self, job: Job) -> Video:
         """A job as its account sees it."""
         place = None if job.status in FINAL else self.queue.place(job, self.settings.workers)
+        retention = self.settings.retention_seconds
         if job.request.get("n", 1) == 1:
-            return Video.of(job, place, [])
+            return Video.of(job, place, [], retention)
         with self.database.read() as connection:
-            return Video.of(job, place, siblings(connection, job))
+            return Video.of(job, place, siblings(connection, job), retention)
 
 
 def server_of(request: Request) -> Server:

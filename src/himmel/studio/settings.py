@@ -34,6 +34,13 @@ class Settings:
     upload_bytes: int = 50_000_000
     reserve_bytes: int = 500_000_000
     poll_ms: int = 1000
+    storage_url: str = ""
+    retention_days: int = 0
+
+    @property
+    def retention_seconds(self) -> float:
+        """How long finished clips are kept; 0 where it is for ever."""
+        return 86400.0 * max(0, self.retention_days)
 
     def model_for(self, asked: str) -> str:
         """The model that a name stands for."""
@@ -54,6 +61,8 @@ MEANING = {
     "upload_bytes": "Largest request body.",
     "reserve_bytes": "Disk space that stays free: below it no job is accepted.",
     "poll_ms": "How long clients are told to wait before they ask again, in milliseconds.",
+    "storage_url": "Where files lie instead of the folder 'files' in the data folder: s3://bucket/prefix.",
+    "retention_days": "Finished clips are deleted after so many days; 0 keeps them for ever.",
 }
 
 

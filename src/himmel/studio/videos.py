@@ -39,7 +39,7 @@ def create_video(server: Server, caller: Caller, fields: dict[str, Any], once: s
     if body.characters:
         return _without_characters(server, caller, body, values)
     picture = _picture(server, caller.account_id, fields.get(REFERENCE))
-    server.storage.check_space()
+    server.space.check_jobs(values, body.n)
     values["first_frame"] = server.storage.put(io.BytesIO(picture)) if picture else None
     same = json.dumps([body.model_dump(), values["first_frame"]], sort_keys=True)
     digest = hashlib.sha256(same.encode()).hexdigest()
@@ -105,7 +105,7 @@ def _picture(server: Server, account_id: str, given: Any) -> bytes | None:
             content = given.file.read()
         case {"file_id": str(file_id), **others} if not others:
             file = find_file(server.database, account_id, file_id)
-            content = server.storage.path(file.digest).read_bytes()
+            content = server.storage.read(file.digest)
         case {"image_url": str(url), **others} if not others:
             content = _fetched(server, url)
         case _:

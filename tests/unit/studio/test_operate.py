@@ -14,7 +14,7 @@ from himmel.studio.jobs import Status
 from himmel.studio.server import Server
 from himmel.studio.settings import Settings
 
-REQUEST = {"prompt": "a cat", "first_frame": None, "model": "fake", "seconds": 1.0}
+REQUEST = {"prompt": "a cat", "first_frame": None, "model": "fake", "seconds": 1.0, "size": "64x48"}
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_healthy_server_needs_no_advice(server, capsys):
 def test_the_doctor_sees_what_is_wrong(server, capsys):
     assert advice(server, now=lambda: time.time() + 120) == {"workers"}
     assert advice(server, now=lambda: time.time() - 120) == {"clock"}
-    server.storage.reserve = 10**18
+    server.space.reserve = 10**18
     assert advice(server) == {"disk"}
     with server.database.write() as connection:
         connection.exec_driver_sql("update alembic_version set version_num = '0001'")
