@@ -21,7 +21,7 @@ from himmel.studio.jobs import FINAL, Job
 from himmel.studio.storage import Storage, full
 
 LEAST = 200_000  # bytes of any result
-LEAST_RATE = 0.2  # bytes for a second of one pixel
+LEAST_RATE = 1.0  # bytes for a second of one pixel; clips of papercut have 0.7 to 0.8
 COUNT_SECONDS = 2.0  # how long a count of what is needed is good, with the jobs of these seconds added
 
 
