@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -34,22 +35,37 @@ class Running:
 
 
 @pytest.fixture(scope="session", params=KINDS)
-def idle(request, tmp_path_factory):
+def idle(request, serving):
     """A server without workers, on either database."""
-    url = "" if request.param == "sqlite" else request.getfixturevalue("postgres").create()
-    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), model="fake", poll_ms=20, database_url=url)
+    with serving(request.param) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def serving(request, tmp_path_factory):
+    """A way to start one more server, on a database of this kind."""
+
+    def on(kind):
+        url = "" if kind == "sqlite" else request.getfixturevalue("postgres").create()
+        return _serving(Settings(data_dir=tmp_path_factory.mktemp("data"), model="fake", poll_ms=20, database_url=url))
+
+    return on
+
+
+@contextmanager
+def _serving(settings):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = Server.opened(settings)
     server.keys.create("anna")  # the first account: the owner's
-    serving = uvicorn.Server(uvicorn.Config(make_app(server), port=port, log_level="warning"))
-    thread = threading.Thread(target=serving.run, daemon=True)
+    listening = uvicorn.Server(uvicorn.Config(make_app(server), port=port, log_level="warning"))
+    thread = threading.Thread(target=listening.run, daemon=True)
     thread.start()
-    while not serving.started:
+    while not listening.started:
         time.sleep(0.01)
     yield Running(server, f"http://127.0.0.1:{port}")
-    serving.should_exit = True
+    listening.should_exit = True
     thread.join()
     server.database.close()
 

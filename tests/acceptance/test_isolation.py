@@ -15,6 +15,7 @@ from himmel.studio.app import ROUTES as ROUTERS
 from himmel.studio.auth import Terms
 from himmel.studio.characters import keep_character
 
+EVENTS = ["video.completed"]
 OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/setup/{token}"}  # for whoever asks
 WORKERS = "/workers/"
 OPERATORS = "/v1/admin/"
@@ -74,6 +75,13 @@ def picture():
     return buffer.getvalue()
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def idle(request, serving):
+    """A server of our own: what lies about here must not meet other tests."""
+    with serving(request.param) as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
 def anna(idle):
     """Another account's objects."""
@@ -86,13 +94,10 @@ def anna(idle):
     clip = idle.server.storage.put(io.BytesIO(b"a clip"))
     account = idle.server.keys.caller(f"Bearer {client.api_key}").account_id
     character = keep_character(idle.server.database, account, "Zoe", clip).id
-    endpoint = ask("POST", "/v1/webhook_endpoints", {"name": "a", "url": "https://1.1.1.1/", "event_types": KINDS})
+    endpoint = ask("POST", "/v1/webhook_endpoints", {"name": "a", "url": "https://1.1.1.1/", "event_types": EVENTS})
     key = ask("POST", "/v1/keys", {"name": "child"})
     assert (endpoint.status_code, key.status_code) == (200, 201)
     return Own(video, character, file, batch, endpoint.json()["id"], key.json()["id"], account=account)
-
-
-KINDS = ["video.completed"]
 
 
 def asker(idle, key):

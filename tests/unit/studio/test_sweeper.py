@@ -11,6 +11,7 @@ from himmel.cli.app import main
 from himmel.errors import ApiError, BadRequest
 from himmel.studio.backup import back_up, restore
 from himmel.studio.batches import advance_batches, counts_of, create_batch, find_batch
+from himmel.studio.characters import keep_character
 from himmel.studio.files import forget_file, keep_file
 from himmel.studio.server import Server
 from himmel.studio.settings import Settings
@@ -28,8 +29,8 @@ def world(place):
     """A server with an account on a store of either kind, and a clock that can be put forward."""
     settings = Settings(data_dir=place.data_dir, storage_url=place.url, reserve_bytes=0, model="fake")
     server = Server.opened(settings)
-    account = server.keys.caller(f"Bearer {server.keys.create('anna')}").account_id
-    world = SimpleNamespace(server=server, account=account, place=place, ahead=0.0)
+    caller = server.keys.caller(f"Bearer {server.keys.create('anna')}")
+    world = SimpleNamespace(server=server, caller=caller, account=caller.account_id, place=place, ahead=0.0)
     server.queue.now = lambda: time.time() + world.ahead
     yield world
     server.database.close()
@@ -83,6 +84,19 @@ def test_what_nothing_speaks_of_goes_and_the_rest_stays(world):
     assert contents(world) == {b"kept file"}
 
 
+def test_what_a_worker_left_stays_until_the_job_is_over_and_a_character_for_good(world):
+    queue = world.server.queue
+    keep_character(world.server.database, world.account, "Zoe", put(world, b"Zoe"))
+    job = queue.accept(world.account, [REQUEST | {"first_frame": None}], 1.0)
+    queue.claim("w")
+    queue.keep_state(job.id, 1, put(world, b"state"))
+    world.ahead = 2 * GRACE
+    assert sweep(world.server) == Swept()
+    queue.finish(job.id, 1, {}, {})
+    assert sweep(world.server).files == 1
+    assert contents(world) == {b"Zoe"}
+
+
 def test_more_files_than_are_looked_at_together(world, monkeypatch):
     monkeypatch.setattr("himmel.studio.sweeper.TOGETHER", 3)
     for n in range(8):
@@ -125,7 +139,7 @@ def test_a_batch_keeps_its_input_until_it_is_over(world):
     server = world.server
     file = bring(world, LINE + b"\n" + LINE.replace(b'"1"', b'"2"'), "batch")
     body = {"endpoint": "/v1/videos", "completion_window": "24h", "input_file_id": file.id}
-    batch = create_batch(server, world.account, body)
+    batch = create_batch(server, world.caller, body)
     forget_file(server.database, world.account, file.id)
     world.ahead = 2 * GRACE
     assert sweep(server).files == 0
