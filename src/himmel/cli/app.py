@@ -21,7 +21,7 @@ from himmel.cli.evaluate import evaluate
 from himmel.cli.generate import generate
 from himmel.cli.info import info
 from himmel.cli.models import models
-from himmel.cli.operate import backup, doctor, drain, restore
+from himmel.cli.operate import audit, backup, doctor, drain, restore
 from himmel.cli.serve import keys, serve, worker
 from himmel.cli.train import train
 from himmel.cli.world import world
@@ -46,7 +46,7 @@ app.command("evaluate")(evaluate)
 app.command("serve")(serve)
 app.command("worker")(worker)
 app.add_typer(keys, name="keys")
-for command in (doctor, backup, restore, drain):
+for command in (doctor, audit, backup, restore, drain):
     app.command(command.__name__)(command)
 
 

@@ -17,6 +17,7 @@ from himmel.errors import ApiError
 from himmel.studio.api_videos import MEDIA, TheServer
 from himmel.studio.jobs import find
 from himmel.studio.server import check_worker
+from himmel.studio.workers import Report
 
 router = APIRouter(prefix="/workers", tags=["workers"], dependencies=[Depends(check_worker)])
 
@@ -25,6 +26,9 @@ class Claim(BaseModel):
     """Who wants a job."""
 
     worker: str = Field(min_length=1, max_length=80)
+    model: str = Field(default="", max_length=80)
+    version: str = Field(default="", max_length=80)
+    device: str = Field(default="", max_length=80)
 
 
 class Leased(BaseModel):
@@ -39,6 +43,7 @@ class Leased(BaseModel):
 class Beat(BaseModel):
     """A sign of life."""
 
+    worker: str = Field(default="", max_length=80)
     token: int
     progress: int = Field(ge=0, le=100)
 
@@ -53,7 +58,9 @@ class Failure(BaseModel):
 
 @router.post("/claim", responses={204: {"description": "nothing waits"}})
 def claim(body: Claim, server: TheServer, response: Response) -> Leased | None:
-    job = server.queue.claim(body.worker)
+    with server.meters.claims.time():
+        server.workers.report(Report(body.worker, body.model, body.version, body.device))
+        job = server.queue.claim(body.worker)
     if job is None:
         response.status_code = 204
         return None
@@ -63,6 +70,7 @@ def claim(body: Claim, server: TheServer, response: Response) -> Leased | None:
 @router.post("/jobs/{job_id}/beat", status_code=204)
 def beat(job_id: str, body: Beat, server: TheServer) -> None:
     _still_its_own(server.queue.beat(job_id, body.token, body.progress))
+    server.workers.alive(body.worker)
 
 
 @router.get("/jobs/{job_id}/first-frame")

@@ -18,6 +18,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select, update
 
 from himmel.errors import ApiError, BadRequest
+from himmel.studio.audit import actor, record
 from himmel.studio.database import Database, accounts, keys
 
 PREFIX = "himmel"
@@ -56,6 +57,7 @@ class Keys:
                 "created_at": time.time(),
             }
             connection.execute(keys.insert().values(**row))
+            record(connection, actor(), "key.created", key_id, account=row["account_id"], name=name)
         return f"{PREFIX}_{key_id}.{secret}"
 
     def any_account(self) -> bool:
@@ -67,7 +69,10 @@ class Keys:
         """End a key; False where there is no such key that is still good."""
         with self.database.write() as connection:
             good = (keys.c.id == key_id) & keys.c.revoked_at.is_(None)
-            return connection.execute(update(keys).where(good).values(revoked_at=time.time())).rowcount == 1
+            revoked = connection.execute(update(keys).where(good).values(revoked_at=time.time())).rowcount == 1
+            if revoked:
+                record(connection, actor(), "key.revoked", key_id)
+            return revoked
 
     def caller(self, authorization: str | None) -> Caller:
         """Whom a header "Bearer himmel_id.secret" speaks for. Raises ApiError (401)."""
@@ -103,6 +108,7 @@ def _account(connection: Connection, name: str) -> str:
     role = "member" if connection.scalar(select(accounts.c.id).limit(1)) else "owner"
     empty = {"weight": 1.0, "served": 0.0, "queued": 0, "queued_cost": 0.0}
     connection.execute(accounts.insert().values(id=account_id, name=name, role=role, created_at=time.time(), **empty))
+    record(connection, actor(), "account.made", account_id, name=name, role=role)
     return account_id
 
 

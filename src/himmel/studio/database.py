@@ -9,13 +9,18 @@ for its turn instead of failing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import (
     JSON,
     Column,
@@ -31,6 +36,9 @@ from sqlalchemy import (
     create_engine,
     event,
 )
+from sqlalchemy.pool import NullPool
+
+from himmel.errors import HimmelError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 15_000
@@ -160,6 +168,33 @@ batch_lines = Table(
     Column("error", JSON(none_as_null=True)),
 )
 
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("model", String(80), nullable=False),
+    Column("version", String(80), nullable=False),
+    Column("device", String(80), nullable=False),
+    Column("first_seen", Float, nullable=False),
+    Column("last_seen", Float, nullable=False),
+    Column("job_id", String(40)),  # what it does now
+    Column("jobs_done", Integer, nullable=False),
+    Column("jobs_failed", Integer, nullable=False),
+)
+
+# Triggers refuse every change of a row that is there, see the migration.
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("who", String(80), nullable=False),
+    Column("act", String(40), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("details", JSON, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
 Index("accounts_waiting", accounts.c.queued, accounts.c.served)
 
 
@@ -168,14 +203,38 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = create_engine(url)
+        self.engine = create_engine(url, hide_parameters=True)  # errors are logged; what was asked for is not
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
 
+    @classmethod
+    def looked_at(cls, url: str) -> Database:
+        """A database that is only looked at: nothing is made, changed or brought up to date."""
+        database = cls(url)
+        if database.is_sqlite:
+            file = f"file:{quote(str(database.engine.url.database))}?mode=ro"
+            options: dict[str, Any] = {"uri": True, "isolation_level": None, "check_same_thread": False}
+            connect = partial(sqlite3.connect, file, **options)
+            database.engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
+            event.listen(database.engine, "begin", _begin_sqlite)
+        else:
+            database.engine = database.engine.execution_options(postgresql_readonly=True)
+        return database
+
+    def version(self) -> str | None:
+        """Which form the tables have; None where there are none."""
+        with self.read() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+
     def migrate(self) -> None:
-        """Bring the tables to the newest form; does nothing where they have it."""
+        """Bring the tables to the newest form; does nothing where they have it.
+
+        Raises HimmelError where a newer Himmel has made them.
+        """
+        if is_newer(version := self.version()):
+            raise HimmelError(f"the database has version {version}: a newer Himmel made it; install that one again")
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         with self.engine.begin() as connection:
@@ -191,11 +250,32 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that is kept, on disk, when the block ends without an error."""
-        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
-            yield connection
+        with self.engine.connect().execution_options(writes=True) as connection:
+            afterwards: list[Callable[[], None]] = []
+            connection.info["afterwards"] = afterwards
+            with connection.begin():
+                yield connection
+        for act in afterwards:
+            act()
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def after_commit(connection: Connection, act: Callable[[], None]) -> None:
+    """Do something when a ``write`` has been kept, and only then: tell of it, for example."""
+    connection.info["afterwards"].append(act)
+
+
+def newest_version() -> str:
+    """The form of the tables that this code knows."""
+    return str(ScriptDirectory(str(MIGRATIONS)).get_current_head())
+
+
+def is_newer(version: str | None) -> bool:
+    """Whether this code does not know a version: only a newer one can have made it."""
+    known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
+    return version is not None and version not in known
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

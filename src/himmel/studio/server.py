@@ -11,23 +11,31 @@ from typing import Any
 
 from fastapi import Request
 
+from himmel import logs
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller, Keys
 from himmel.studio.database import Database
 from himmel.studio.jobs import FINAL, Job
+from himmel.studio.metrics import Meters
 from himmel.studio.outbound import Outbound
 from himmel.studio.queue import Queue
 from himmel.studio.schemas import Video
 from himmel.studio.settings import Settings
 from himmel.studio.storage import Storage
 from himmel.studio.webhooks import Webhooks
+from himmel.studio.workers import Workers
 
+USUAL_SPEED = 2.0  # compute-seconds for a second of clip, until a model was measured
+WATCHERS = ("owner", "operator")  # whose keys may see how the server is getting on
 DRAINING = "draining"  # while a file of this name lies in the data folder, no job is given out
 
 
 @dataclass
 class Server:
-    """One server's parts. ``speed`` is compute-seconds for a second of clip, as measured lately, by model."""
+    """One server's parts.
+
+    ``speed`` is compute-seconds for a second of clip, as measured lately, by model; None where no job tells it.
+    """
 
     settings: Settings
     database: Database
@@ -35,13 +43,15 @@ class Server:
     keys: Keys
     queue: Queue
     webhooks: Webhooks
-    speed: dict[str, float] = field(default_factory=dict)
+    workers: Workers
+    meters: Meters = field(default_factory=Meters)
+    speed: dict[str, float | None] = field(default_factory=dict)
 
     @classmethod
     def opened(cls, settings: Settings) -> Server:
         """The server in a data folder, which is made where there is none; its database has the newest form."""
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'himmel.sqlite3'}")
+        database = Database(address_of(settings))
         database.migrate()
         return cls(
             settings,
@@ -55,21 +65,30 @@ class Server:
                 draining=(settings.data_dir / DRAINING).exists,
             ),
             Webhooks(database, Outbound()),
+            Workers(database, settings.lease_seconds),
         )
 
     def cost_of(self, request: dict[str, Any]) -> float:
         """Compute-seconds that a request will take, by what others of its model took lately."""
-        return float(request["seconds"]) * self.speed.get(request["model"], 2.0)
+        model = request["model"]
+        if model not in self.speed:
+            self.speed[model] = self.queue.speed(model)
+        return float(request["seconds"]) * (self.speed[model] or USUAL_SPEED)
 
     def learn_speed(self, job: Job) -> None:
         """Remember what a finished job took."""
         model, found = job.request["model"], job.cost / job.request["seconds"]
-        self.speed[model] = 0.8 * self.speed.get(model, found) + 0.2 * found
+        self.speed[model] = 0.8 * (self.speed.get(model) or found) + 0.2 * found
 
     def shown(self, job: Job) -> Video:
         """A job as its account sees it."""
         place = None if job.status in FINAL else self.queue.place(job, self.settings.workers)
         return Video.of(job, place)
+
+
+def address_of(settings: Settings) -> str:
+    """Where the database is, as SQLAlchemy writes it."""
+    return settings.database_url or f"sqlite:///{settings.data_dir / 'himmel.sqlite3'}"
 
 
 def server_of(request: Request) -> Server:
@@ -81,7 +100,18 @@ def server_of(request: Request) -> Server:
 
 def caller_of(request: Request) -> Caller:
     """Whom a request speaks for. Raises ApiError (401)."""
-    return server_of(request).keys.caller(request.headers.get("authorization"))
+    caller = server_of(request).keys.caller(request.headers.get("authorization"))
+    logs.note(account_id=caller.account_id, key_id=caller.key_id)
+    return caller
+
+
+def check_watcher(request: Request) -> None:
+    """Raise ApiError (401, 403) unless the owner or an operator is asking.
+
+    That a request comes from this machine is no proof: behind a proxy, every one does.
+    """
+    if caller_of(request).role not in WATCHERS:
+        raise ApiError(403, "not_an_operator", "this needs a key of the server's owner or of an operator")
 
 
 def check_worker(request: Request) -> None:

@@ -34,6 +34,8 @@ class Settings:
     upload_bytes: int = 50_000_000
     reserve_bytes: int = 500_000_000
     poll_ms: int = 1000
+    log_format: str = "auto"
+    log_level: str = "info"
 
     def model_for(self, asked: str) -> str:
         """The model that a name stands for."""
@@ -54,6 +56,8 @@ MEANING = {
     "upload_bytes": "Largest request body.",
     "reserve_bytes": "Disk space that stays free: below it no job is accepted.",
     "poll_ms": "How long clients are told to wait before they ask again, in milliseconds.",
+    "log_format": "Lines of the log: text, json, or auto: text on a terminal and JSON elsewhere.",
+    "log_level": "The least that is logged: debug, info, warning or error.",
 }
 
 
