@@ -55,7 +55,7 @@ def audit(
 ) -> None:
     """Print who did what to the server, oldest first."""
     from himmel.studio.audit import entries
-    from himmel.studio.database import Database, newest_version
+    from himmel.studio.database import Database, versions
     from himmel.studio.server import address_of
     from himmel.studio.settings import read_settings
 
@@ -63,7 +63,7 @@ def audit(
     if not settings.database_url and not settings.data_dir.is_dir():
         raise BadRequest(f"'{settings.data_dir}' holds no server; name its folder: --data-dir FOLDER")
     database = Database.looked_at(address_of(settings))
-    if database.version() != newest_version():
+    if database.version() != versions()[0]:
         raise HimmelError("the database is another version's; see 'himmel doctor'")
     with database.read() as connection:
         rows = entries(connection, since.timestamp() if since else 0.0)

@@ -5,12 +5,14 @@ Owns: these routes, and who is told what: strangers learn that it lives and work
 
 from __future__ import annotations
 
+import shutil
+
 from fastapi import APIRouter, Depends, Request, Response
 
 from himmel.studio.api_videos import TheServer
 from himmel.studio.doctor import look
 from himmel.studio.metrics import exposition
-from himmel.studio.server import check_watcher
+from himmel.studio.server import operator_of
 
 router = APIRouter(tags=["health"])
 
@@ -29,12 +31,16 @@ def ready(request: Request, server: TheServer, response: Response) -> dict[str, 
     response.status_code = 200 if well else 503
     if "authorization" not in request.headers:
         return {"status": "ok" if well else "needs help"}
-    check_watcher(request)
+    operator_of(request)
     return {finding.what: "; ".join(filter(None, (finding.found, finding.advice))) for finding in findings}
 
 
-@router.get("/metrics", dependencies=[Depends(check_watcher)])
+@router.get("/metrics", dependencies=[Depends(operator_of)])
 def metrics(server: TheServer) -> Response:
-    """Prometheus' text format, for an operator's key."""
-    found = exposition(server.meters, server.database, server.workers, server.storage.folder, server.queue.now())
+    """Prometheus' text format, for an operator's key.
+
+    That a request comes from this machine is no proof of anything: behind a proxy, every one does.
+    """
+    free = shutil.disk_usage(server.storage.folder).free
+    found = exposition(server.meters, server.database, server.workers, free, server.queue.now())
     return Response(found, media_type="text/plain; version=0.0.4")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -267,15 +267,15 @@ def after_commit(connection: Connection, act: Callable[[], None]) -> None:
     connection.info["afterwards"].append(act)
 
 
-def newest_version() -> str:
-    """The form of the tables that this code knows."""
-    return str(ScriptDirectory(str(MIGRATIONS)).get_current_head())
+@cache
+def versions() -> tuple[str, ...]:
+    """The forms of the tables that this code knows, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
 
 
 def is_newer(version: str | None) -> bool:
     """Whether this code does not know a version: only a newer one can have made it."""
-    known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
-    return version is not None and version not in known
+    return version is not None and version not in versions()
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

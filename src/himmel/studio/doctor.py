@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 
 from himmel.studio.audit import broken
 from himmel.studio.batches import OVER
-from himmel.studio.database import Database, audit, batches, deliveries, is_newer, jobs, newest_version
+from himmel.studio.database import Database, audit, batches, deliveries, is_newer, jobs, versions
 from himmel.studio.jobs import Status
 from himmel.studio.server import DRAINING, address_of
 from himmel.studio.settings import FILE, Settings
@@ -100,7 +100,7 @@ def _secret(path: Path) -> Finding:
 
 
 def _database(database: Database) -> Finding:
-    newest = newest_version()
+    newest = versions()[0]
     path = Path(str(database.engine.url.database or database.url.removeprefix("sqlite:///")))
     if database.is_sqlite and not path.exists():
         return Finding("database", f"'{path}' is missing", RESTORE)

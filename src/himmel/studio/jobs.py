@@ -7,6 +7,7 @@ move is logged, and told to the table of workers.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
@@ -101,6 +102,13 @@ def move(connection: Connection, job: Job, to: Status, **changes: object) -> boo
     same = (jobs.c.id == job.id) & (jobs.c.status == job.status) & (jobs.c.attempts == job.attempts)
     if connection.execute(update(jobs).where(same).values(status=to, **changes)).rowcount != 1:
         return False
+    if to != job.status:
+        _follow(connection, job, to, changes)
+    return True
+
+
+def _follow(connection: Connection, job: Job, to: Status, changes: Mapping[str, object]) -> None:
+    """What else a move brings with it: its worker's row, and a line of the log."""
     code = changes.get("error_code")
     if to == Status.IN_PROGRESS:
         workers.took(connection, str(changes["worker"]), job.id)
@@ -109,7 +117,6 @@ def move(connection: Connection, job: Job, to: Status, **changes: object) -> boo
         workers.released(connection, job.worker, done=to == Status.COMPLETED, failed=failed)
     told = {"worker": changes.get("worker") or job.worker, "error_code": code, "seconds": changes.get("cost")}
     tell(connection, job, "cancelled" if code == "cancelled" else EVENTS[to], **told)
-    return True
 
 
 def tell(connection: Connection, job: Job, event: str, **fields: object) -> None:

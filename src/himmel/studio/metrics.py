@@ -6,10 +6,8 @@ else is read from the database when it is asked for, so that it is true after a 
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
@@ -46,18 +44,18 @@ class Meters:
         )
 
 
-def exposition(meters: Meters, database: Database, workers: Workers, files: Path, now: float) -> bytes:
-    """All metrics in Prometheus' text format. ``files`` is a folder on the disk that clips are kept on."""
+def exposition(meters: Meters, database: Database, workers: Workers, free: int, now: float) -> bytes:
+    """All metrics in Prometheus' text format. ``free`` is the bytes that clips have room in."""
     kept = CollectorRegistry()
-    kept.register(_Kept(database, workers, files, now))
+    kept.register(_Kept(database, workers, free, now))
     return generate_latest(meters.registry) + generate_latest(kept)
 
 
 class _Kept:
     """What is read from the database."""
 
-    def __init__(self, database: Database, workers: Workers, files: Path, now: float) -> None:
-        self.database, self.workers, self.files, self.now = database, workers, files, now
+    def __init__(self, database: Database, workers: Workers, free: int, now: float) -> None:
+        self.database, self.workers, self.free, self.now = database, workers, free, now
 
     def collect(self) -> Iterator[Metric]:
         with self.database.read() as connection:
@@ -65,8 +63,7 @@ class _Kept:
             yield from _shares(connection)
             yield _deliveries(connection)
         yield from _workers(self.workers)
-        free = shutil.disk_usage(self.files).free
-        yield GaugeMetricFamily("himmel_storage_free_bytes", "Room on the disk of the clips.", value=free)
+        yield GaugeMetricFamily("himmel_storage_free_bytes", "Room on the disk of the clips.", value=self.free)
 
 
 def _queue(connection: Connection, now: float) -> Iterator[Metric]:
