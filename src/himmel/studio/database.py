@@ -97,6 +97,7 @@ jobs = Table(
     Column("deleted_at", Float),
     Index("jobs_of_account", "account_id", "status", "priority", "number"),
     Index("jobs_leased", "status", "lease_until"),
+    Index("jobs_by_age", "status", "created_at"),
     Index("jobs_once", "account_id", "idempotency_key", unique=True),
     Index("jobs_number", "number", unique=True),
 )

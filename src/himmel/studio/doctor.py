@@ -108,8 +108,9 @@ def _database(database: Database) -> Finding:
         current = database.version()
     except Exception as error:  # whatever is wrong with it
         why = " ".join(str(getattr(error, "orig", None) or error).split())
-        readable = f"see that it can be reached and read ('{path}')" if database.is_sqlite else "see that it runs"
-        return Finding("database", f"cannot be opened: {why}", f"{readable}; if it is damaged, {RESTORE}")
+        advice = f"see that '{path}' can be read; if it is damaged, {RESTORE}"
+        advice = advice if database.is_sqlite else "see that it runs, and that the setting 'database_url' is right"
+        return Finding("database", f"cannot be opened: {why}", advice)
     if is_newer(current):
         advice = f"install the newer Himmel that made it; or {RESTORE}"
         return Finding("database", f"has version {current}; this Himmel knows {newest} and older", advice)
@@ -176,9 +177,10 @@ def _workers(settings: Settings, database: Database, now: Callable[[], float]) -
 
 
 def _clock(database: Database, now: float) -> Finding:
-    with database.read() as connection:
-        times = (connection.scalar(select(func.max(column))) for column in (jobs.c.created_at, audit.c.at))
-        latest = max(time or 0.0 for time in times)
+    with database.read() as connection:  # by status, as the index has it
+        asked = [select(func.max(jobs.c.created_at)).where(jobs.c.status == status) for status in Status]
+        asked.append(select(audit.c.at).order_by(audit.c.number.desc()).limit(1))
+        latest = max(connection.scalar(one) or 0.0 for one in asked)
     if latest > now + STEP:
         advice = "set the clock (NTP); leases and waiting times are wrong until then"
         return Finding("clock", f"stands {latest - now:.0f} s before what was written last", advice)

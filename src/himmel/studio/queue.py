@@ -25,7 +25,7 @@ from himmel.studio.jobs import FINAL, Job, Status, find, first, move, tell
 from himmel.studio.webhooks import announce
 
 MOST_LOST_LEASES = 2  # then a job is taken to be what kills its workers
-MEASURED = 20  # jobs that a model's speed is taken from
+LOOKED_AT, MEASURED = 1000, 20  # latest jobs that a model is sought among, and that its speed is taken from
 
 
 @dataclass(frozen=True)
@@ -207,10 +207,10 @@ class Queue:
 
     def speed(self, model: str) -> float | None:
         """Compute-seconds for a second of clip, by the latest jobs of a model; None where none was completed."""
-        same = (jobs.c.status == Status.COMPLETED) & (jobs.c.request["model"].as_string() == model)
-        latest = select(jobs.c.cost, jobs.c.request).where(same).order_by(jobs.c.number.desc()).limit(MEASURED)
+        done = select(jobs.c.cost, jobs.c.request).where(jobs.c.status == Status.COMPLETED)
         with self.database.read() as connection:
-            rows = connection.execute(latest).all()
+            latest = connection.execute(done.order_by(jobs.c.created_at.desc()).limit(LOOKED_AT))
+            rows = [row for row in latest if row.request["model"] == model][:MEASURED]
         seconds = sum(float(row.request["seconds"]) for row in rows)
         return sum(row.cost for row in rows) / seconds if seconds else None
 

@@ -1,4 +1,4 @@
-"""Workers, and the audit log with what keeps it from being changed."""
+"""Workers, the audit log with what keeps it from being changed, and the ages of jobs at a glance."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -46,11 +46,13 @@ def upgrade() -> None:
         sa.Column("details", sa.JSON, nullable=False),
         sa.Column("hash", sa.String(64), nullable=False),
     )
+    op.create_index("jobs_by_age", "jobs", ["status", "created_at"])
     for statement in POSTGRESQL if op.get_bind().dialect.name == "postgresql" else SQLITE:
         op.execute(statement)
 
 
 def downgrade() -> None:
+    op.drop_index("jobs_by_age", "jobs")
     op.drop_table("audit")
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION audit_refuses()")
