@@ -77,6 +77,30 @@ def test_requests_and_claims_are_timed_by_route_and_class(idle, owner):
     assert 'route="unmatched",status="4xx"' in text and "secret-path" not in text
 
 
+def test_a_sign_of_life_keeps_a_worker_there(idle):
+    idle.client("beaten").videos.create(prompt="a cat", seconds="1", size="64x48")
+    told = {"worker": "cellar-1", "model": "fake", "version": "1.0", "device": "cuda"}
+    job = ask(idle, "claim", told).json()
+    with idle.server.database.write() as connection:
+        connection.exec_driver_sql("update workers set last_seen = 0 where name = 'cellar-1'")
+    assert state(idle) == ("gone", job["id"], "cuda")
+    idle.server.workers.heard.clear()  # as if some seconds had gone by
+    ask(idle, f"jobs/{job['id']}/beat", {"worker": "cellar-1", "token": job["token"], "progress": 5})
+    assert state(idle) == ("busy", job["id"], "cuda")
+    ask(idle, f"jobs/{job['id']}/failure", {"token": job["token"], "code": "x", "message": "y"})
+    assert state(idle) == ("idle", None, "cuda")
+
+
+def ask(idle, path, body):
+    header = {"authorization": f"Bearer {idle.server.keys.worker_token()}"}
+    return httpx2.post(f"{idle.address}/workers/{path}", headers=header, json=body).raise_for_status()
+
+
+def state(idle):
+    [row] = [row for row in idle.server.workers.all() if row.name == "cellar-1"]
+    return idle.server.workers.state(row), row.job_id, row.device
+
+
 def _value(idle, owner, name):
     lines = httpx2.get(f"{idle.address}/metrics", headers=owner).text.splitlines()
     return float(next(line for line in lines if line.startswith(name)).rpartition(" ")[2])

@@ -16,6 +16,7 @@ import openai
 import pytest
 
 from himmel import logs
+from himmel.studio.database import jobs
 from himmel.studio.outbound import Outbound
 from himmel.studio.webhooks import Webhooks
 
@@ -80,6 +81,8 @@ def test_a_whole_life_of_a_job_is_told_without_a_secret(running, written, monkey
     assert accepted["request_id"] == answer.headers["x-request-id"]
     assert claimed["worker"] == finished["worker"] and finished["seconds"] > 0
     assert done.status == "completed"
+    [row] = [row for row in running.server.workers.all() if row.name == finished["worker"]]
+    assert (row.model, row.jobs_done >= 1, row.device) == ("fake", True, "cpu")
 
     [asked] = [line for line in written.of("himmel.requests") if line["request_id"] == accepted["request_id"]]
     assert (asked["method"], asked["route"], asked["status"]) == ("POST", "/v1/videos", 201)
@@ -117,7 +120,8 @@ def test_what_becomes_of_a_job_otherwise_is_told_too(idle, written):
 
 def test_a_fault_is_told_by_its_place_and_answered_with_its_number(idle, written, monkeypatch):
     def broken(*_, **__):
-        raise ZeroDivisionError
+        with idle.server.database.write() as connection:
+            connection.execute(jobs.insert().values(id=PROMPT))  # an error that could quote the row
 
     monkeypatch.setattr(idle.server.queue, "accept", broken)
     client = idle.client("unlucky")
@@ -125,7 +129,9 @@ def test_a_fault_is_told_by_its_place_and_answered_with_its_number(idle, written
         client.videos.create(prompt=PROMPT, **SMALL)
     [fault] = [line for line in written.lines if line["level"] == "error"]
     assert fault["request_id"] == answer.value.response.headers["x-request-id"]
-    assert fault["errors"][0]["kind"] == "ZeroDivisionError" and fault["errors"][0]["at"][0].endswith("broken")
+    assert fault["errors"][0]["kind"] == "IntegrityError"
+    assert any(place.endswith("broken") for place in fault["errors"][0]["at"])
+    assert "ylophonia" not in written.stream.getvalue()
 
 
 def test_a_number_that_a_client_sends_is_not_taken(idle):

@@ -72,6 +72,14 @@ def test_two_requests_at_once_do_not_mix(lines):
     assert {(line["request_id"], line["account_id"]) for line in written()} == {("a", "of a"), ("b", "of b")}
 
 
+def test_what_is_known_outside_is_told_inside_and_not_the_other_way_round():
+    with logs.about(request_id="req_1"):
+        with logs.about(job_id="video_1"):
+            logs.note(worker="w")
+            assert logs.known() == {"request_id": "req_1", "job_id": "video_1", "worker": "w"}
+        assert logs.known() == {"request_id": "req_1"}
+
+
 def test_outside_of_a_request_a_note_is_nobodys():
     logs.note(account_id="acct_1")
     assert logs.known() == {}

@@ -2,15 +2,17 @@
 
 import errno
 import os
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import exc, update
 
 from himmel.cli.app import main
 from himmel.studio import audit
-from himmel.studio.database import jobs, workers
+from himmel.studio.database import Database, jobs, workers
 from himmel.studio.doctor import examine
 from himmel.studio.server import Server
 from himmel.studio.settings import Settings
@@ -62,6 +64,23 @@ def test_it_changes_nothing(server, running):
     changed = {path.name for path in before if before[path] != after.get(path)}
     assert changed <= {"himmel.sqlite3-shm"}  # SQLite's note of who reads
     assert {path.name for path in set(after) - set(before)} <= {"himmel.sqlite3-shm", "himmel.sqlite3-wal"}
+
+
+def test_a_database_in_another_mode_is_left_in_it(server):
+    path = server.settings.data_dir / "himmel.sqlite3"
+    server.database.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    before = contents(server.settings.data_dir)
+    assert advised(server.settings) == {}
+    assert contents(server.settings.data_dir) == before
+
+
+def test_a_database_that_is_looked_at_cannot_be_written(server):
+    database = Database.looked_at(server.database.url)
+    with pytest.raises(exc.OperationalError, match="readonly"), database.write() as connection:
+        connection.execute(update(jobs).values(progress=1))
+    database.close()
 
 
 def test_an_older_database_is_told_and_left_as_it_is(server):
