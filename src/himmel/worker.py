@@ -24,6 +24,7 @@ from typing import Any
 import httpx2
 import numpy as np
 
+from himmel import logs
 from himmel.backends.protocol import Backend
 from himmel.errors import HimmelError
 from himmel.media.recipe import Recipe, build_of_torch
@@ -64,22 +65,37 @@ class Worker:
 
     def work_once(self) -> bool:
         """Do one job, where there is one. Raises httpx2.HTTPError where the server cannot be reached."""
-        answer = self.client.post("/workers/claim", json={"worker": self.name}).raise_for_status()
+        answer = self.client.post("/workers/claim", json=self._report()).raise_for_status()
         if answer.status_code == 204:
             return False
-        job = _LeasedJob(self.client, **answer.json())
+        job = _LeasedJob(self.client, self.name, **answer.json())
+        with logs.about(job_id=job.id, worker=self.name):
+            self._try(job)
+        return True
+
+    def _report(self) -> dict[str, str]:
+        """What the server is told of this worker."""
+        told = {"model": self.backend.info.name, "version": version("himmel"), "device": self.backend.device}
+        return {"worker": self.name, **told}
+
+    def _try(self, job: _LeasedJob) -> None:
+        """Do a job, or tell the server why not."""
+        begun = time.monotonic()
+        log.info("began")
         try:
             self._do(job)
         except LeaseLost:
-            log.info("job %s is not ours any more", job.id)
+            log.info("is not ours any more", extra={"seconds": _since(begun)})
         except HimmelError as error:
+            log.warning("cannot be done", extra={"seconds": _since(begun), "error_code": "generation_failed"})
             job.fail("generation_failed", str(error))
         except httpx2.HTTPError:
             raise  # the server's trouble, not the job's: its lease runs out, and it is tried again
         except Exception:  # the next job may be a better one
-            log.exception("job %s failed", job.id)
+            log.exception("failed", extra={"seconds": _since(begun), "error_code": "worker_fault"})
             job.fail("worker_fault", "the worker made a mistake; it was noted")
-        return True
+        else:
+            log.info("brought the clip", extra={"seconds": _since(begun)})
 
     def _do(self, job: _LeasedJob) -> None:
         with tempfile.TemporaryDirectory() as name, job.kept_alive():
@@ -142,6 +158,7 @@ class _LeasedJob:
     """A job that is ours as long as the server says so."""
 
     client: httpx2.Client
+    worker: str
     id: str
     token: int
     request: dict[str, Any]
@@ -171,8 +188,9 @@ class _LeasedJob:
 
     def _beat(self, over: threading.Event) -> None:
         while not over.wait(BEAT_SECONDS):
+            told = {"worker": self.worker, "token": self.token, "progress": self.progress}
             try:
-                answer = self._post("beat", json={"token": self.token, "progress": self.progress, **self._preview()})
+                answer = self._post("beat", json={**told, **self._preview()})
                 if self.unkept is not None:
                     state, self.unkept = self.unkept, None
                     self._post("state", data={"token": str(self.token)}, files={"state": state})
@@ -230,6 +248,10 @@ class _LeasedJob:
 
     def _post(self, what: str, **values: Any) -> httpx2.Response:
         return self.client.post(f"/workers/jobs/{self.id}/{what}", **values)
+
+
+def _since(begun: float) -> float:
+    return round(time.monotonic() - begun, 3)
 
 
 def connect(server: str, token: str) -> httpx2.Client:

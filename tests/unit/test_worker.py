@@ -5,6 +5,7 @@ import io
 import json
 import time
 from dataclasses import replace
+from importlib.metadata import version
 
 import httpx2
 import numpy as np
@@ -65,9 +66,9 @@ def patient(monkeypatch):
     monkeypatch.setattr("himmel.worker.DELIVERY_PAUSES", (0.0, 0.0, 0.0))
 
 
-def worker(server, backend=None):
+def worker(server, backend=None, **named):
     client = httpx2.Client(transport=httpx2.MockTransport(server), base_url="http://server")
-    return Worker(client, backend or FakeBackend())
+    return Worker(client, backend or FakeBackend(), **named)
 
 
 def test_a_clip_is_brought_with_its_pictures(patient):
@@ -76,6 +77,13 @@ def test_a_clip_is_brought_with_its_pictures(patient):
     [body] = server.said("result")
     assert b"ftyp" in body and b"WEBP" in body and b"JFIF" in body and b'name="token"\r\n\r\n3' in body
     assert not worker(server).work_once()
+
+
+def test_a_worker_says_what_it_is(patient):
+    server = Scripted(204)
+    worker(server, name="cellar-1").work_once()
+    [told] = map(json.loads, server.said("claim"))
+    assert told == {"worker": "cellar-1", "model": "fake", "version": version("himmel"), "device": "cpu"}
 
 
 @pytest.mark.parametrize("trouble", [503, 507, httpx2.ConnectError("away")])

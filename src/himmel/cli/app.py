@@ -23,7 +23,7 @@ from himmel.cli.generate import generate
 from himmel.cli.info import info
 from himmel.cli.keys import keys
 from himmel.cli.models import models
-from himmel.cli.operate import backup, doctor, drain, move_database, restore, sweep
+from himmel.cli.operate import audit, backup, doctor, drain, move_database, restore, sweep
 from himmel.cli.serve import serve, worker
 from himmel.cli.train import train
 from himmel.cli.world import world
@@ -49,7 +49,7 @@ app.command("serve")(serve)
 app.command("worker")(worker)
 app.add_typer(keys, name="keys")
 app.add_typer(accounts, name="accounts")
-for command in (doctor, backup, restore, sweep, drain):
+for command in (doctor, audit, backup, restore, sweep, drain):
     app.command(command.__name__)(command)
 app.command("move-database")(move_database)
 

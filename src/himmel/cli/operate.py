@@ -1,28 +1,31 @@
-"""``himmel doctor``, ``backup``, ``restore``, ``sweep``, ``drain``, ``move-database``: looking after a server.
+"""``himmel doctor``, ``audit``, ``backup``, ``restore``, ``sweep``, ``drain`` and ``move-database``: looking after it.
 
 Owns: these commands' options. What they do stands in ``himmel.studio``.
 """
 
 from __future__ import annotations
 
+import json
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from himmel.cli.serve import DataDir, opened
-from himmel.errors import BadRequest
+from himmel.errors import BadRequest, HimmelError
 
 WATCH_SECONDS = 0.5
 
 
 def doctor(data_dir: DataDir = None) -> None:
-    """Look at database, storage, disk, workers and clock, and say what to do."""
+    """Look at folder, database, storage, workers, clock and audit log, change nothing, and say what to do."""
     from himmel.studio.doctor import examine
+    from himmel.studio.settings import read_settings
 
     well = True
-    for finding in examine(opened(data_dir)):
+    for finding in examine(read_settings({"data_dir": data_dir}), _models_here()):
         well = well and not finding.advice
         typer.echo(f"{'!!' if finding.advice else 'ok'}  {finding.what}: {finding.found}")
         if finding.advice:
@@ -31,24 +34,74 @@ def doctor(data_dir: DataDir = None) -> None:
         raise typer.Exit(1)
 
 
+def _models_here() -> list[str]:
+    """The models that workers of this machine can have; damaged ones are none."""
+    from himmel.backends.select import installed_models
+
+    try:
+        return ["fake", *(info.name for info in installed_models())]
+    except HimmelError as error:
+        typer.echo(str(error), err=True)
+        return ["fake"]
+
+
+def audit(
+    data_dir: DataDir = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(metavar="TIME", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="Only from this day or time on."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, hashes included.")] = False,
+) -> None:
+    """Print who did what to the server, oldest first."""
+    from himmel.studio.audit import entries
+    from himmel.studio.database import Database, versions
+    from himmel.studio.server import address_of
+    from himmel.studio.settings import read_settings
+
+    settings = read_settings({"data_dir": data_dir})
+    if not settings.database_url and not settings.data_dir.is_dir():
+        raise BadRequest(f"'{settings.data_dir}' holds no server; name its folder: --data-dir FOLDER")
+    database = Database.looked_at(address_of(settings))
+    if database.version() != versions()[0]:
+        raise HimmelError("the database is another version's; see 'himmel doctor'")
+    with database.read() as connection:
+        rows = entries(connection, since.timestamp() if since else 0.0)
+    database.close()
+    for row in rows:
+        if as_json:
+            typer.echo(json.dumps(row._asdict(), ensure_ascii=False))
+        else:
+            at = datetime.fromtimestamp(row.at).strftime("%Y-%m-%d %H:%M:%S")
+            details = " ".join(f"{name}={value}" for name, value in row.details.items())
+            typer.echo(f"{at}  {row.who}  {row.act}  {row.subject}  {details}".rstrip())
+
+
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the backup goes.")], data_dir: DataDir = None
 ) -> None:
     """Write everything that the server keeps into one file, while it runs."""
     from himmel.media.output_file import check_writable
+    from himmel.studio.audit import keep
     from himmel.studio.backup import back_up
 
     check_writable(file)
-    typer.echo(f"{file}  {back_up(opened(data_dir), file)} files")
+    server = opened(data_dir)
+    count = back_up(server, file)
+    keep(server.database, "backup.made", file.name, files=count)
+    typer.echo(f"{file}  {count} files")
 
 
 def restore(file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")], data_dir: DataDir = None) -> None:
     """Make a backup a server's folder again; every file is checked first."""
+    from himmel.studio.audit import keep
     from himmel.studio.backup import restore as restored
     from himmel.studio.settings import read_settings
 
     folder = read_settings({"data_dir": data_dir}).data_dir
-    typer.echo(f"{folder}  {restored(file, folder)} files")
+    count = restored(file, folder)
+    keep(opened(folder).database, "backup.restored", file.name, files=count)
+    typer.echo(f"{folder}  {count} files")
 
 
 def sweep(
@@ -68,10 +121,12 @@ def drain(
     off: Annotated[bool, typer.Option("--off", help="Give out jobs again.")] = False,
 ) -> None:
     """Give out no more jobs and wait until none runs, so that the server can be stopped and nothing is done twice."""
+    from himmel.studio.audit import keep
     from himmel.studio.server import DRAINING
 
     server = opened(data_dir)
     flag = server.settings.data_dir / DRAINING
+    keep(server.database, "drain.off" if off else "drain.on", "server")
     if off:
         flag.unlink(missing_ok=True)
         typer.echo("jobs are given out again")

@@ -39,8 +39,12 @@ def serve(
         raise BadRequest(
             f"the server listens on {settings.host} only when somebody can log in; run 'himmel keys create NAME' first"
         )
+    from himmel import logs
     from himmel.cli.processes import serve_with_workers
+    from himmel.studio.audit import record_start
 
+    logs.configure(settings.log_format, settings.log_level)
+    record_start(server.database, settings)
     address = f"http://{settings.host}:{settings.port}"
     typer.echo(f"Himmel listens on {address}/v1 with the model '{settings.model}'")
     if not server.keys.any_account():
@@ -60,13 +64,21 @@ def worker(
     parent: Annotated[
         int | None, typer.Option(metavar="PID", help="Stop, after its job, when this process, its parent, is gone.")
     ] = None,
+    log_format: Annotated[
+        str, typer.Option(envvar="HIMMEL_LOG_FORMAT", metavar="NAME", help="Lines of the log: auto, text or json.")
+    ] = "auto",
+    log_level: Annotated[
+        str, typer.Option(envvar="HIMMEL_LOG_LEVEL", metavar="NAME", help="The least that is logged, such as info.")
+    ] = "info",
 ) -> None:
     """Make clips for a server, which may be another machine."""
+    from himmel import logs
     from himmel.backends.select import open_backend
     from himmel.worker import Worker, connect
 
     if not token:
         raise BadRequest("a worker needs the server's token: --token, see 'himmel keys worker'")
+    logs.configure(log_format, log_level)
     with suppress(KeyboardInterrupt):
         Worker(connect(server, token), open_backend(model, device)).run(parent)
 

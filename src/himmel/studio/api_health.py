@@ -1,23 +1,16 @@
 """Whether the server is alive, whether it can work, and how it is getting on, for machines that ask.
 
-Owns: these routes. Metrics are read from the database when they are asked for, so that they are true after a
-restart too; no prompt is in them.
+Owns: these routes, and who is told what: strangers learn that it lives and works, nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from fastapi import APIRouter, Response
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
-from sqlalchemy import func, select
+from fastapi import APIRouter, Depends, Request, Response
 
 from himmel.studio.api_videos import TheServer
-from himmel.studio.database import accounts, jobs
-from himmel.studio.doctor import examine
-from himmel.studio.jobs import Status
-from himmel.studio.server import Server
+from himmel.studio.doctor import look
+from himmel.studio.metrics import exposition
+from himmel.studio.server import operator_of
 
 router = APIRouter(tags=["health"])
 
@@ -29,43 +22,23 @@ def alive() -> dict[str, str]:
 
 
 @router.get("/readyz")
-def ready(server: TheServer, response: Response) -> dict[str, str]:
-    """What each part found; 503 where one needs help."""
-    findings = list(examine(server))
-    if any(finding.advice for finding in findings):
-        response.status_code = 503
+def ready(request: Request, server: TheServer, response: Response) -> dict[str, str]:
+    """503 where something needs help; with an operator's key, what each part found."""
+    findings = list(look(server.settings, server.database))
+    well = not any(finding.advice for finding in findings)
+    response.status_code = 200 if well else 503
+    if "authorization" not in request.headers:
+        return {"status": "ok" if well else "needs help"}
+    operator_of(request)
     return {finding.what: "; ".join(filter(None, (finding.found, finding.advice))) for finding in findings}
 
 
-@router.get("/metrics")
+@router.get("/metrics", dependencies=[Depends(operator_of)])
 def metrics(server: TheServer) -> Response:
-    """Prometheus' text format."""
-    registry = CollectorRegistry()
-    registry.register(_Collector(server))
-    return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")
+    """Prometheus' text format, for an operator's key.
 
-
-class _Collector:
-    def __init__(self, server: Server) -> None:
-        self.server = server
-
-    def collect(self) -> Iterator[Metric]:
-        with self.server.database.read() as connection:
-            by_status = select(jobs.c.status, func.count()).group_by(jobs.c.status)
-            counts = {str(status): int(count) for status, count in connection.execute(by_status)}
-            oldest = connection.scalar(select(func.min(jobs.c.created_at)).where(jobs.c.status == Status.QUEUED))
-            spent = connection.scalar(select(func.sum(jobs.c.cost)).where(jobs.c.status == Status.COMPLETED))
-            shares = connection.execute(select(accounts.c.id, accounts.c.served, accounts.c.queued)).all()
-        family = GaugeMetricFamily("himmel_jobs", "Jobs by status.", labels=["status"])
-        for status in Status:
-            family.add_metric([status], counts.get(status, 0))
-        yield family
-        age = self.server.queue.now() - oldest if oldest is not None else 0.0
-        yield GaugeMetricFamily("himmel_queue_age_seconds", "How long the oldest waiting job has waited.", value=age)
-        yield GaugeMetricFamily("himmel_compute_seconds", "Compute-seconds of all finished jobs.", value=spent or 0.0)
-        served = GaugeMetricFamily("himmel_account_served", "Compute-seconds over weight.", labels=["account"])
-        queued = GaugeMetricFamily("himmel_account_queued", "Waiting jobs.", labels=["account"])
-        for row in shares:
-            served.add_metric([row.id], row.served)
-            queued.add_metric([row.id], row.queued)
-        yield from (served, queued)
+    That a request comes from this machine is no proof of anything: behind a proxy, every one does.
+    """
+    free = min(server.space.free().values())
+    found = exposition(server.meters, server.database, server.workers, free, server.queue.now())
+    return Response(found, media_type="text/plain; version=0.0.4")

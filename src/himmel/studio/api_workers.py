@@ -19,6 +19,7 @@ from himmel.studio.api_videos import MEDIA, TheServer
 from himmel.studio.content import stored_file
 from himmel.studio.jobs import Job, find
 from himmel.studio.server import Server, check_worker
+from himmel.studio.workers import Report
 
 router = APIRouter(prefix="/workers", tags=["workers"], dependencies=[Depends(check_worker)])
 
@@ -27,6 +28,9 @@ class Claim(BaseModel):
     """Who wants a job."""
 
     worker: str = Field(min_length=1, max_length=80)
+    model: str = Field(default="", max_length=80)
+    version: str = Field(default="", max_length=80)
+    device: str = Field(default="", max_length=80)
 
 
 class Leased(BaseModel):
@@ -42,6 +46,7 @@ class Leased(BaseModel):
 class Beat(BaseModel):
     """A sign of life."""
 
+    worker: str = Field(default="", max_length=80)
     token: int
     progress: int = Field(ge=0, le=100)
     preview: str | None = Field(default=None, max_length=200_000, description="How it looks now: a WebP in base64.")
@@ -58,7 +63,9 @@ class Failure(BaseModel):
 @router.post("/claim", responses={204: {"description": "nothing waits"}})
 def claim(body: Claim, server: TheServer, response: Response) -> Leased | None:
     server.storage.check()  # a clip that cannot be brought is not begun
-    job = server.queue.claim(body.worker)
+    with server.meters.claims.time():
+        server.workers.report(Report(body.worker, body.model, body.version, body.device))
+        job = server.queue.claim(body.worker)
     if job is None:
         response.status_code = 204
         return None
@@ -78,6 +85,7 @@ def beat(job_id: str, body: Beat, server: TheServer) -> None:
     except binascii.Error:
         raise ApiError(400, "invalid_value", "the preview is no base64", param="preview") from None
     _still_its_own(server.queue.beat(job_id, body.token, body.progress, preview))
+    server.workers.alive(body.worker)
 
 
 @router.get("/jobs/{job_id}/first-frame")

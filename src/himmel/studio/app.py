@@ -6,7 +6,9 @@ Owns: what holds for every route.
 from __future__ import annotations
 
 import logging
+import re
 import secrets
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -15,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from himmel import logs
 from himmel.errors import ApiError, BadRequest
 from himmel.studio import (
     api_admin,
@@ -28,9 +31,12 @@ from himmel.studio import (
     api_webhooks,
     api_workers,
 )
+from himmel.studio.metrics import Meters
 from himmel.studio.server import Server
 
-log = logging.getLogger("himmel.studio")
+log = logging.getLogger("himmel.requests")
+QUIET = ("/healthz", "/readyz", "/metrics", "/workers/claim", "/workers/jobs/{job_id}/beat")  # told at "debug" only
+JOB = re.compile(r"video_[0-9a-f]{32}")
 ROUTES = (
     api_videos,
     api_files,
@@ -51,30 +57,55 @@ def make_app(server: Server) -> FastAPI:
     app.state.server = server
     for module in ROUTES:
         app.include_router(module.router)
-    app.add_middleware(RequestNumber)
+    app.add_middleware(RequestNumber, meters=server.meters)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(BadRequest, _bad_request)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _fault)
     return app
 
 
 class RequestNumber:
-    """Gives every answer an ``x-request-id``, whatever becomes of the request."""
+    """Gives every answer an ``x-request-id``, whatever becomes of the request, and every request a line in the log.
 
-    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
-        self.app = app
+    The number is always ours: one that a client sends says nothing.
+    """
+
+    def __init__(self, app: Callable[..., Awaitable[None]], meters: Meters) -> None:
+        self.app, self.meters = app, meters
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        number = f"req_{secrets.token_hex(12)}".encode()
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        number, status, begun = f"req_{secrets.token_hex(12)}", 0, time.perf_counter()
 
         async def numbered(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", number)]
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", number.encode())]
             await send(message)
 
-        await self.app(scope, receive, numbered if scope["type"] == "http" else send)
+        with logs.about(request_id=number):
+            try:
+                await self.app(scope, receive, numbered)
+            except Exception as error:
+                if status:
+                    raise  # half an answer has left already: the server ends the connection, and logs why
+                log.error("a request failed", exc_info=error)
+                await _fault()(scope, receive, numbered)
+            finally:
+                self._tell(scope, status, time.perf_counter() - begun)
+
+    def _tell(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
+        """One line, and one observation: by the route's template, for paths may say anything."""
+        route = getattr(scope.get("route"), "path", "unmatched")
+        self.meters.requests.labels(route, f"{status // 100}xx" if status else "none").observe(seconds)
+        quiet = route in QUIET and status < 400
+        told: dict[str, Any] = {"method": scope["method"], "route": route, "status": status}
+        told["milliseconds"] = round(1000 * seconds, 1)
+        told["job_id"] = next(filter(JOB.fullmatch, scope.get("path_params", {}).values()), None)
+        log.log(logging.DEBUG if quiet else logging.INFO, "request", extra=told)
 
 
 def _envelope(error: ApiError) -> JSONResponse:
@@ -104,6 +135,5 @@ def _http_error(_: Request, error: Exception) -> JSONResponse:
     return _envelope(ApiError(error.status_code, codes.get(error.status_code, "error"), str(error.detail)))
 
 
-def _fault(request: Request, error: Exception) -> JSONResponse:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+def _fault() -> JSONResponse:
     return _envelope(ApiError(500, "internal_error", "the server made a mistake; it was noted"))

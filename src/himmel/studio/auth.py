@@ -21,6 +21,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from himmel.errors import ApiError, BadRequest
+from himmel.studio.audit import actor, record
 from himmel.studio.database import Database, accounts, keys
 
 PREFIX = "himmel"
@@ -133,6 +134,7 @@ class Keys:
         row: dict[str, Any] = {"id": key_id, "account_id": account_id, "name": name, "digest": self._digest(secret)}
         row |= {"parent_id": parent_id, "created_at": time.time(), **asdict(terms)}
         connection.execute(keys.insert().values(**row))
+        record(connection, actor(), "key.created", key_id, account=account_id, name=name, **_set(terms))
         return f"{PREFIX}_{key_id}.{secret}"
 
     def any_account(self) -> bool:
@@ -154,7 +156,10 @@ class Keys:
             good = (keys.c.id == key_id) & keys.c.revoked_at.is_(None)
             if account_id is not None:
                 good &= keys.c.account_id == account_id
-            return connection.execute(update(keys).where(good).values(revoked_at=time.time())).rowcount == 1
+            revoked = connection.execute(update(keys).where(good).values(revoked_at=time.time())).rowcount == 1
+            if revoked:
+                record(connection, actor(), "key.revoked", key_id)
+            return revoked
 
     def caller(self, authorization: str | None, address: str | None = None) -> Caller:
         """Whom a header "Bearer himmel_id.secret" speaks for, come from an IP address. Raises ApiError (401, 403)."""
@@ -210,6 +215,11 @@ def _good(row: Row[Any] | None) -> Caller:
     return Caller(row.account_id, row.id, row.role, Terms.of(row), row.parent_id)
 
 
+def _set(terms: Terms) -> dict[str, Any]:
+    """The terms that say anything, as JSON values."""
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(terms).items() if v is not None}
+
+
 def _within(inner: str, outer: tuple[str, ...]) -> bool:
     """Whether a network, or one address, lies in one of several networks."""
     try:
@@ -237,6 +247,7 @@ def _account(connection: Connection, name: str) -> str:
     role = "member" if connection.scalar(select(accounts.c.id).limit(1)) else "owner"
     empty = {"weight": 1.0, "served": 0.0, "queued": 0, "queued_cost": 0.0}
     connection.execute(accounts.insert().values(id=account_id, name=name, role=role, created_at=time.time(), **empty))
+    record(connection, actor(), "account.made", account_id, name=name, role=role)
     return account_id
 
 

@@ -10,13 +10,18 @@ the rows of accounts and jobs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import (
     JSON,
     Column,
@@ -33,6 +38,9 @@ from sqlalchemy import (
     create_engine,
     event,
 )
+from sqlalchemy.pool import NullPool
+
+from himmel.errors import HimmelError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 15_000
@@ -106,6 +114,7 @@ jobs = Table(
     Column("deleted_at", Float),
     Index("jobs_of_account", "account_id", "status", "priority", "number"),
     Index("jobs_leased", "status", "lease_until"),
+    Index("jobs_by_age", "status", "created_at"),
     Index("jobs_once", "account_id", "idempotency_key", unique=True),
     Index("jobs_number", "account_id", "number", unique=True),
     Index("jobs_of_key", "key_id", "created_at"),
@@ -198,6 +207,33 @@ batch_lines = Table(
     Column("error", JSON(none_as_null=True)),
 )
 
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("model", String(80), nullable=False),
+    Column("version", String(80), nullable=False),
+    Column("device", String(80), nullable=False),
+    Column("first_seen", Float, nullable=False),
+    Column("last_seen", Float, nullable=False),
+    Column("job_id", String(40)),  # what it does now
+    Column("jobs_done", Integer, nullable=False),
+    Column("jobs_failed", Integer, nullable=False),
+)
+
+# Triggers refuse every change of a row that is there, see the migration.
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("who", String(80), nullable=False),
+    Column("act", String(40), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("details", JSON, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
 Index("accounts_waiting", accounts.c.queued, accounts.c.served)
 
 
@@ -206,15 +242,40 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        # Errors are logged; what was asked for is not.
+        self.engine = create_engine(url, hide_parameters=True, pool_pre_ping=not url.startswith("sqlite"))
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self.reading = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
 
+    @classmethod
+    def looked_at(cls, url: str) -> Database:
+        """A database that is only looked at: nothing is made, changed or brought up to date."""
+        database = cls(url)
+        if database.is_sqlite:
+            file = f"file:{quote(str(database.engine.url.database))}?mode=ro"
+            options: dict[str, Any] = {"uri": True, "isolation_level": None, "check_same_thread": False}
+            connect = partial(sqlite3.connect, file, **options)
+            database.engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
+            event.listen(database.engine, "begin", _begin_sqlite)
+        else:
+            database.engine = database.engine.execution_options(postgresql_readonly=True)
+        return database
+
+    def version(self) -> str | None:
+        """Which form the tables have; None where there are none."""
+        with self.read() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+
     def migrate(self, to: str = "head") -> None:
-        """Bring the tables to the newest form, or another; does nothing where they have it."""
+        """Bring the tables to the newest form, or another; does nothing where they have it.
+
+        Raises HimmelError where a newer Himmel has made them.
+        """
+        if is_newer(version := self.version()):
+            raise HimmelError(f"the database has version {version}: a newer Himmel made it; install that one again")
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         with self.engine.connect().execution_options(writes=True) as connection:
@@ -239,11 +300,32 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that is kept, on disk, when the block ends without an error."""
-        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
-            yield connection
+        with self.engine.connect().execution_options(writes=True) as connection:
+            afterwards: list[Callable[[], None]] = []
+            connection.info["afterwards"] = afterwards
+            with connection.begin():
+                yield connection
+        for act in afterwards:
+            act()
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def after_commit(connection: Connection, act: Callable[[], None]) -> None:
+    """Do something when a ``write`` has been kept, and only then: tell of it, for example."""
+    connection.info["afterwards"].append(act)
+
+
+@cache
+def versions() -> tuple[str, ...]:
+    """The forms of the tables that this code knows, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
+
+
+def is_newer(version: str | None) -> bool:
+    """Whether this code does not know a version: only a newer one can have made it."""
+    return version is not None and version not in versions()
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

@@ -1,17 +1,23 @@
 """What a job is, and what may become of it.
 
-Owns: the states, the legal moves between them, and reading jobs. Nobody else writes a status.
+Owns: the states, the legal moves between them, and reading jobs. Nobody else writes a status; so it is here that a
+move is logged, and told to the table of workers.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select, update
 
-from himmel.studio.database import jobs, previews
+from himmel.studio import workers
+from himmel.studio.database import after_commit, jobs, previews
+
+log = logging.getLogger("himmel.jobs")
 
 
 class Status(StrEnum):
@@ -28,6 +34,12 @@ MOVES = {
     Status.IN_PROGRESS: {Status.IN_PROGRESS, Status.QUEUED, Status.COMPLETED, Status.FAILED},
     Status.COMPLETED: set[Status](),
     Status.FAILED: set[Status](),
+}
+EVENTS = {  # what the log says of a move
+    Status.QUEUED: "lost lease",
+    Status.IN_PROGRESS: "claimed",
+    Status.COMPLETED: "finished",
+    Status.FAILED: "failed",
 }
 FINAL = frozenset(status for status, following in MOVES.items() if not following)
 
@@ -103,4 +115,26 @@ def move(connection: Connection, job: Job, to: Status, **changes: object) -> boo
         raise ValueError(f"a job that is {job.status} cannot become {to}")
     # Status and attempts together fence: who has lost its lease knows an older number.
     same = (jobs.c.id == job.id) & (jobs.c.status == job.status) & (jobs.c.attempts == job.attempts)
-    return connection.execute(update(jobs).where(same).values(status=to, **changes)).rowcount == 1
+    if connection.execute(update(jobs).where(same).values(status=to, **changes)).rowcount != 1:
+        return False
+    if to != job.status:
+        _follow(connection, job, to, changes)
+    return True
+
+
+def _follow(connection: Connection, job: Job, to: Status, changes: Mapping[str, object]) -> None:
+    """What else a move brings with it: its worker's row, and a line of the log."""
+    code = changes.get("error_code")
+    if to == Status.IN_PROGRESS:
+        workers.took(connection, str(changes["worker"]), job.id)
+    elif job.worker:
+        failed = to == Status.FAILED and code != "cancelled"
+        workers.released(connection, job.worker, done=to == Status.COMPLETED, failed=failed)
+    told = {"worker": changes.get("worker") or job.worker, "error_code": code, "seconds": changes.get("cost")}
+    tell(connection, job, "cancelled" if code == "cancelled" else EVENTS[to], **told)
+
+
+def tell(connection: Connection, job: Job, event: str, **fields: object) -> None:
+    """Log what became of a job, when it is kept. ``fields`` as ``himmel.logs`` names them."""
+    told = {"job_id": job.id, "account_id": job.account_id, **fields}
+    after_commit(connection, lambda: log.info(event, extra=told))

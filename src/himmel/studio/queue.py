@@ -21,11 +21,12 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 
 from himmel.errors import ApiError
 from himmel.studio.database import Database, accounts, jobs, previews
-from himmel.studio.jobs import FINAL, Job, Status, find, first, move
+from himmel.studio.jobs import FINAL, Job, Status, find, first, move, tell
 from himmel.studio.limits import check_limits
 from himmel.studio.webhooks import announce
 
 MOST_LOST_LEASES = 2  # then a job is taken to be what kills its workers
+LOOKED_AT, MEASURED = 1000, 20  # latest jobs that a model is sought among, and that its speed is taken from
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,9 @@ class Queue:
         new = {"id": job_id, "account_id": account_id, "number": number, "request": request}
         new |= {"created_at": self.now(), "progress": 0, "attempts": 0, "results": {}, "details": {}}
         connection.execute(jobs.insert().values(**new | values))
-        return _existing(connection, job_id)
+        job = _existing(connection, job_id)
+        tell(connection, job, "failed" if job.status in FINAL else "accepted", error_code=job.error_code)
+        return job
 
     def claim(self, worker: str) -> Job | None:
         """Lease the next job to a worker; None where nothing waits."""
@@ -238,6 +241,15 @@ class Queue:
             lease = self.now() + self.lease_seconds
             running = jobs.c.status == Status.IN_PROGRESS
             connection.execute(update(jobs).where(running).values(lease_until=lease))
+
+    def speed(self, model: str) -> float | None:
+        """Compute-seconds for a second of clip, by the latest jobs of a model; None where none was completed."""
+        done = select(jobs.c.cost, jobs.c.request).where(jobs.c.status == Status.COMPLETED)
+        with self.database.read() as connection:
+            latest = connection.execute(done.order_by(jobs.c.created_at.desc()).limit(LOOKED_AT))
+            rows = [row for row in latest if row.request["model"] == model][:MEASURED]
+        seconds = sum(float(row.request["seconds"]) for row in rows)
+        return sum(row.cost for row in rows) / seconds if seconds else None
 
     def running(self) -> int:
         """How many jobs are being made."""

@@ -12,10 +12,12 @@ from typing import Any
 
 from fastapi import Request
 
+from himmel import logs
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller, Keys
 from himmel.studio.database import Database
 from himmel.studio.jobs import FINAL, Job, siblings
+from himmel.studio.metrics import Meters
 from himmel.studio.outbound import Outbound
 from himmel.studio.queue import Queue
 from himmel.studio.schemas import Video
@@ -23,14 +25,17 @@ from himmel.studio.settings import Settings
 from himmel.studio.space import Space
 from himmel.studio.storage import Storage
 from himmel.studio.webhooks import Webhooks
+from himmel.studio.workers import Workers
 
+USUAL_SPEED = 2.0  # compute-seconds for a second of clip, until a model was measured
 DRAINING = "draining"  # while a file of this name lies in the data folder, no job is given out
 
 
 @dataclass
 class Server:
-    """One server's parts. ``speed`` is compute-seconds for a second of clip, as measured lately, by model.
+    """One server's parts.
 
+    ``speed`` is compute-seconds for a second of clip, as measured lately, by model; None where no job tells it.
     ``setup_token`` is the secret part of the link that makes the first account.
     """
 
@@ -41,14 +46,16 @@ class Server:
     keys: Keys
     queue: Queue
     webhooks: Webhooks
-    speed: dict[str, float] = field(default_factory=dict)
+    workers: Workers
+    meters: Meters = field(default_factory=Meters)
+    speed: dict[str, float | None] = field(default_factory=dict)
     setup_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
     @classmethod
     def opened(cls, settings: Settings) -> Server:
         """The server in a data folder, which is made where there is none; its database has the newest form."""
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'himmel.sqlite3'}")
+        database = Database(address_of(settings))
         database.migrate()
         storage = Storage(settings.data_dir, settings.storage_url)
         return cls(
@@ -64,16 +71,20 @@ class Server:
                 draining=(settings.data_dir / DRAINING).exists,
             ),
             Webhooks(database, Outbound()),
+            Workers(database, settings.lease_seconds),
         )
 
     def cost_of(self, request: dict[str, Any]) -> float:
         """Compute-seconds that a request will take, by what others of its model took lately."""
-        return float(request["seconds"]) * self.speed.get(request["model"], 2.0)
+        model = request["model"]
+        if model not in self.speed:
+            self.speed[model] = self.queue.speed(model)
+        return float(request["seconds"]) * (self.speed[model] or USUAL_SPEED)
 
     def learn_speed(self, job: Job) -> None:
         """Remember what a finished job took."""
         model, found = job.request["model"], job.cost / job.request["seconds"]
-        self.speed[model] = 0.8 * self.speed.get(model, found) + 0.2 * found
+        self.speed[model] = 0.8 * (self.speed.get(model) or found) + 0.2 * found
 
     def shown(self, job: Job) -> Video:
         """A job as its account sees it."""
@@ -83,6 +94,11 @@ class Server:
             return Video.of(job, place, [], retention)
         with self.database.read() as connection:
             return Video.of(job, place, siblings(connection, job), retention)
+
+
+def address_of(settings: Settings) -> str:
+    """Where the database is, as SQLAlchemy writes it."""
+    return settings.database_url or f"sqlite:///{settings.data_dir / 'himmel.sqlite3'}"
 
 
 def server_of(request: Request) -> Server:
@@ -110,6 +126,7 @@ def operator_of(request: Request) -> Caller:
 def _with_scope(request: Request, scope: str) -> Caller:
     address = request.client.host if request.client else None
     caller = server_of(request).keys.caller(request.headers.get("authorization"), address)
+    logs.note(account_id=caller.account_id, key_id=caller.key_id)
     caller.check_scope(scope)
     return caller
 

@@ -36,6 +36,8 @@ class Settings:
     poll_ms: int = 1000
     storage_url: str = ""
     retention_days: int = 0
+    log_format: str = "auto"
+    log_level: str = "info"
 
     @property
     def retention_seconds(self) -> float:
@@ -63,6 +65,8 @@ MEANING = {
     "poll_ms": "How long clients are told to wait before they ask again, in milliseconds.",
     "storage_url": "Where files lie instead of the folder 'files' in the data folder: s3://bucket/prefix.",
     "retention_days": "Finished clips are deleted after so many days; 0 keeps them for ever.",
+    "log_format": "Lines of the log: text, json, or auto: text on a terminal and JSON elsewhere.",
+    "log_level": "The least that is logged: debug, info, warning or error.",
 }
 
 

@@ -19,10 +19,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Row, delete, select, update
 
 from himmel.errors import ApiError
+from himmel.studio.audit import record
 from himmel.studio.database import Database, deliveries, webhook_endpoints
 from himmel.studio.outbound import Outbound
 
@@ -64,6 +66,7 @@ class Webhooks:
         new = webhook_endpoints.insert().values(id=number, account_id=account_id, secret=_new_secret(), **told)
         with self.database.write() as connection:
             connection.execute(new)
+            record(connection, account_id, "webhook.made", number, host=_host(url), event_types=event_types)
         return self.find(account_id, number)
 
     def find(self, account_id: str, endpoint_id: str) -> Row[Any]:
@@ -88,6 +91,7 @@ class Webhooks:
         with self.database.write() as connection:
             same = _own(account_id, endpoint_id)
             connection.execute(update(webhook_endpoints).where(same).values(**changes, updated_at=self.now()))
+            record(connection, account_id, "webhook.changed", endpoint_id, changed=sorted(changes))
         return self.find(account_id, endpoint_id)
 
     def rotate(self, account_id: str, endpoint_id: str, *, keep_old: bool) -> Row[Any]:
@@ -104,6 +108,7 @@ class Webhooks:
         with self.database.write() as connection:
             connection.execute(delete(deliveries).where(deliveries.c.endpoint_id == endpoint_id))
             connection.execute(delete(webhook_endpoints).where(_own(account_id, endpoint_id)))
+            record(connection, account_id, "webhook.removed", endpoint_id)
 
     def test(self, account_id: str, endpoint_id: str, kind: str) -> int:
         """Send a sample event now; gives the status that the endpoint answered. Raises ApiError."""
@@ -159,6 +164,11 @@ class Webhooks:
 def _event(kind: str, job_id: str, now: float) -> dict[str, Any]:
     number = f"evt_{secrets.token_hex(12)}"
     return {"id": number, "object": "event", "created_at": int(now), "type": kind, "data": {"id": job_id}}
+
+
+def _host(url: str) -> str:
+    """What of a URL may be told: its path and query may hold secrets."""
+    return urlsplit(url).hostname or ""
 
 
 def _new_secret() -> str:

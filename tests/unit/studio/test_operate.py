@@ -1,15 +1,15 @@
-"""Looking after a server: doctor, backup, restore, drain, as commands on a real data folder."""
+"""Looking after a server: backup, restore, drain, as commands on a real data folder."""
 
 import io
 import json
 import tarfile
-import time
+from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from himmel.cli.app import main
-from himmel.studio import jobs
-from himmel.studio.doctor import examine
+from himmel.studio import audit, jobs
 from himmel.studio.jobs import Status
 from himmel.studio.server import Server
 from himmel.studio.settings import Settings
@@ -32,25 +32,6 @@ def server(tmp_path):
 
 def run(server, *arguments):
     return main([*arguments, "--data-dir", str(server.settings.data_dir)])
-
-
-def advice(server, **more):
-    return {finding.what for finding in examine(server, **more) if finding.advice}
-
-
-def test_a_healthy_server_needs_no_advice(server, capsys):
-    assert run(server, "doctor") == 0
-    assert capsys.readouterr().out.count("ok  ") == 5
-
-
-def test_the_doctor_sees_what_is_wrong(server, capsys):
-    assert advice(server, now=lambda: time.time() + 120) == {"workers"}
-    assert advice(server, now=lambda: time.time() - 120) == {"clock"}
-    server.space.reserve = 10**18
-    assert advice(server) == {"disk"}
-    with server.database.write() as connection:
-        connection.exec_driver_sql("update alembic_version set version_num = '0001'")
-    assert "database" in advice(server)
 
 
 def test_a_backup_becomes_the_same_server(server, tmp_path):
@@ -97,3 +78,44 @@ def test_draining_gives_out_nothing_until_it_is_over(server, capsys):
     assert server.queue.claim("w") is None
     assert run(server, "drain", "--off") == 0
     assert server.queue.claim("w") is not None
+
+
+def test_looking_after_a_server_is_kept_in_the_audit_log(server, tmp_path):
+    run(server, "drain")
+    run(server, "drain", "--off")
+    run(server, "backup", str(tmp_path / "b.tar"))
+    assert acts(server)[-3:] == ["drain.on", "drain.off", "backup.made"]
+    main(["restore", str(tmp_path / "b.tar"), "--data-dir", str(tmp_path / "new")])
+    again = Server.opened(Settings(data_dir=tmp_path / "new"))
+    assert acts(again)[-2:] == ["drain.off", "backup.restored"]
+    again.database.close()
+
+
+def acts(server):
+    with server.database.read() as connection:
+        return [row.act for row in audit.entries(connection)]
+
+
+def test_the_speed_of_a_model_is_known_after_a_restart(server):
+    assert server.cost_of(REQUEST | {"model": "new", "seconds": 3.0}) == 6.0  # nothing is known of it
+    with server.database.write() as connection:
+        connection.exec_driver_sql("update jobs set cost = 7 where status = 'completed'")
+    again = Server.opened(server.settings)
+    assert again.cost_of(REQUEST | {"seconds": 3.0}) == 21.0
+    with again.database.write() as connection:
+        connection.exec_driver_sql("update jobs set cost = 100 where status = 'completed'")
+    assert again.cost_of(REQUEST) == 7.0  # asked once
+    again.learn_speed(replace(done(again), cost=12.0))
+    assert again.cost_of(REQUEST) == pytest.approx(0.8 * 7 + 0.2 * 12)
+    again.database.close()
+
+
+def test_the_first_job_of_a_model_tells_its_speed(server):
+    assert server.cost_of(REQUEST | {"model": "new"}) == 2.0
+    server.learn_speed(replace(done(server), cost=9.0, request=REQUEST | {"model": "new"}))
+    assert server.cost_of(REQUEST | {"model": "new"}) == 9.0
+
+
+def done(server):
+    with server.database.read() as connection:
+        return jobs.first(connection, select(jobs.jobs).where(jobs.jobs.c.status == Status.COMPLETED))

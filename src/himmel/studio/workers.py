@@ -1,0 +1,97 @@
+"""Who works for the server: every worker that was heard of lately, and what it does.
+
+Owns: the table of workers. A worker's job and its counts change in the transactions that move jobs (``jobs``); that
+it was heard is written only every few seconds, so that asking for work in vain costs no writing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select, update
+
+from himmel.studio.database import Database, workers
+
+WRITE_SECONDS = 5.0  # between two notes of the same worker's being heard
+FORGET_SECONDS = 30 * 24 * 3600.0  # after which a silent worker is forgotten
+
+
+class State(StrEnum):
+    """What a worker does, as far as is known."""
+
+    IDLE = "idle"
+    BUSY = "busy"
+    GONE = "gone"  # not heard for longer than a lease
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a worker says of itself."""
+
+    name: str
+    model: str = ""
+    version: str = ""
+    device: str = ""
+
+
+@dataclass
+class Workers:
+    """The workers of one server; ``silence`` in seconds is how long one may say nothing."""
+
+    database: Database
+    silence: float
+    now: Callable[[], float] = time.time
+    heard: dict[str, float] = field(default_factory=dict)  # by name, when it was last written down
+
+    def report(self, told: Report) -> None:
+        """A worker asks for a job."""
+        if self._lately(told.name):
+            return
+        now = self.now()
+        values = {"model": told.model, "version": told.version, "device": told.device, "last_seen": now}
+        with self.database.write() as connection:
+            same = workers.c.name == told.name
+            if not connection.execute(update(workers).where(same).values(**values)).rowcount:
+                connection.execute(delete(workers).where(workers.c.last_seen < now - FORGET_SECONDS))
+                new = {"name": told.name, "first_seen": now, "jobs_done": 0, "jobs_failed": 0}
+                connection.execute(workers.insert().values(**new, **values))
+
+    def alive(self, name: str) -> None:
+        """A worker that has a job gives a sign of life."""
+        if not self._lately(name):
+            with self.database.write() as connection:
+                connection.execute(update(workers).where(workers.c.name == name).values(last_seen=self.now()))
+
+    def all(self) -> Sequence[Row[Any]]:
+        """All that are known, the latest heard first."""
+        with self.database.read() as connection:
+            return connection.execute(select(workers).order_by(workers.c.last_seen.desc())).all()
+
+    def state(self, row: Row[Any]) -> State:
+        """What a worker does. One that was heard is written down late, never early."""
+        if self.now() - row.last_seen > self.silence + WRITE_SECONDS:
+            return State.GONE
+        return State.BUSY if row.job_id else State.IDLE
+
+    def _lately(self, name: str) -> bool:
+        """Whether a worker was written down a moment ago; if not, it is taken to be from now on."""
+        now = self.now()
+        if 0 <= now - self.heard.get(name, -WRITE_SECONDS) < WRITE_SECONDS:
+            return True
+        self.heard = {known: at for known, at in self.heard.items() if now - at < WRITE_SECONDS} | {name: now}
+        return False
+
+
+def took(connection: Connection, name: str, job_id: str) -> None:
+    """A worker has a job now."""
+    connection.execute(update(workers).where(workers.c.name == name).values(job_id=job_id))
+
+
+def released(connection: Connection, name: str, *, done: bool, failed: bool) -> None:
+    """A worker has its job no more: it was done, it failed, or it was taken away."""
+    more = {"jobs_done": workers.c.jobs_done + int(done), "jobs_failed": workers.c.jobs_failed + int(failed)}
+    connection.execute(update(workers).where(workers.c.name == name).values(job_id=None, **more))
