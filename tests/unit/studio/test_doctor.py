@@ -174,6 +174,14 @@ def test_a_worker_with_another_model_is_told_while_it_lives(server):
     assert advised(server.settings) == {}
 
 
+def test_the_model_that_a_server_was_started_with_counts(server):
+    server.workers.report(Report("cellar-1", "fake"))
+    audit.record_start(server.database, Settings(data_dir=server.settings.data_dir, model="fake"))
+    assert advised(server.settings) == {}
+    audit.record_start(server.database, server.settings)
+    assert "'cellar-1'" in advised(server.settings)["workers"]
+
+
 def test_a_clock_that_was_set_back_is_told(server):
     assert set(advised(server.settings, later=-120)) == {"clock"}
     with server.database.write() as connection:
