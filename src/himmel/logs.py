@@ -133,6 +133,7 @@ def _told(error: BaseException | None, whole: bool) -> list[dict[str, Any]]:
     while error is not None and len(found) < DEEPEST:
         frames = reversed(traceback.extract_tb(error.__traceback__))
         at = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-        found.append({"kind": type(error).__name__, "at": at} | ({"text": str(error)} if whole else {}))
+        text = (str(error).splitlines() or [""])[0]  # in further lines PostgreSQL quotes the row
+        found.append({"kind": type(error).__name__, "at": at} | ({"text": text} if whole else {}))
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return found

@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import httpx2
 import pytest
+from sqlalchemy import update
+
+from himmel.studio.database import accounts
 
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled")
 
@@ -24,7 +27,7 @@ def held(idle, name, role):
     header = f"Bearer {idle.server.keys.create(name)}"
     account = idle.server.keys.caller(header).account_id
     with idle.server.database.write() as connection:
-        connection.exec_driver_sql("update accounts set role = ? where id = ?", (role, account))
+        connection.execute(update(accounts).where(accounts.c.id == account).values(role=role))
     return {"authorization": header}
 
 

@@ -107,7 +107,8 @@ def test_a_store_that_goes_away_and_comes_back(idle, tmp_path):
             assert int(caught.value.response.headers["retry-after"]) > 0
         with pytest.raises(httpx2.HTTPStatusError):
             idle.worker().work_once()  # no job is begun whose clip could not be brought
-        assert "mounted" in httpx2.get(f"{idle.address}/readyz").json()["storage"]
+        owner = {"authorization": f"Bearer {idle.server.keys.create('anna')}"}
+        assert "mounted" in httpx2.get(f"{idle.address}/readyz", headers=owner).json()["storage"]
         assert client.videos.retrieve(with_picture.id).status == "completed"
         assert list(folder.iterdir()) == []
     finally:

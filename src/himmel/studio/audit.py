@@ -24,6 +24,7 @@ from himmel.studio.settings import Settings
 
 log = logging.getLogger("himmel.audit")
 TURN = 0x48696D6D  # PostgreSQL's number for whose turn it is to add a row
+STARTED = "server.started"
 TOLD = ("host", "port", "workers", "model", "aliases", "lease_seconds", "queued_per_account", "log_level")
 
 
@@ -60,7 +61,13 @@ def keep(database: Database, act: str, subject: str, **details: Any) -> None:
 def record_start(database: Database, settings: Settings) -> None:
     """Keep the settings that a server starts with."""
     told = {name: getattr(settings, name) for name in TOLD}
-    keep(database, "server.started", f"{settings.host}:{settings.port}", **told)
+    keep(database, STARTED, f"{settings.host}:{settings.port}", **told)
+
+
+def started_with(connection: Connection) -> dict[str, Any]:
+    """The settings of the latest start, flags and all; empty where there was none."""
+    starts = select(audit.c.details).where(audit.c.act == STARTED).order_by(audit.c.number.desc())
+    return connection.scalar(starts.limit(1)) or {}
 
 
 def entries(connection: Connection, since: float = 0.0) -> list[Row[Any]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from himmel.errors import ApiError
-from himmel.studio.audit import broken
+from himmel.studio.audit import broken, started_with
 from himmel.studio.batches import OVER
 from himmel.studio.database import Database, audit, batches, deliveries, is_newer, jobs, versions
 from himmel.studio.jobs import Status
@@ -161,12 +161,13 @@ def _workers(settings: Settings, database: Database, now: Callable[[], float]) -
     living = [row for row, state in known if state != State.GONE]
     with database.read() as connection:
         oldest = connection.scalar(select(func.min(jobs.c.created_at)).where(jobs.c.status == Status.QUEUED))
+        promised = started_with(connection).get("model", settings.model)
     if (settings.data_dir / DRAINING).exists():
         return Finding("workers", f"{len(living)} there; jobs are not given out", "go on with: himmel drain --off")
     for row in living:
-        if row.model and row.model != settings.model:
-            found = f"'{row.name}' has the model '{row.model}', the server promises '{settings.model}'"
-            advice = f"start it anew with --model {settings.model}, or change the setting 'model'"
+        if row.model and row.model != promised:
+            found = f"'{row.name}' has the model '{row.model}', the server promises '{promised}'"
+            advice = f"start it anew with --model {promised}, or change the setting 'model'"
             return Finding("workers", found, advice)
     if oldest is not None and not living and now() - oldest > LONG_WAIT:
         last = f"; one was heard {now() - known[0][0].last_seen:.0f} s ago" if known else ", and never was"

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import sqlite3
 import time
 from contextlib import closing
@@ -18,7 +19,7 @@ from himmel.studio.server import Server
 from himmel.studio.settings import Settings
 from himmel.studio.workers import Report
 
-REQUEST = {"prompt": "a cat", "first_frame": None, "model": "papercut", "seconds": 1.0}
+REQUEST = {"prompt": "a cat", "size": "64x48", "first_frame": None, "model": "papercut", "seconds": 1.0}
 HERE = ("papercut", "fake")
 
 
@@ -143,11 +144,10 @@ def test_storage_that_cannot_be_written_or_is_missing_is_told(server, monkeypatc
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("himmel.studio.doctor.tempfile.NamedTemporaryFile", full)
-        assert "No space left on device: make room" in advised(server.settings)["storage"]
-    (server.settings.data_dir / "files" / "tmp").rmdir()
-    (server.settings.data_dir / "files").rmdir()
-    assert "missing" in advised(server.settings)["storage"]
+        patch.setattr("himmel.studio.storage.tempfile.NamedTemporaryFile", full)
+        assert "No space left on device" in advised(server.settings)["storage"]
+    shutil.rmtree(server.settings.data_dir / "files")
+    assert "is the volume mounted?" in advised(server.settings)["storage"]
 
 
 def test_a_full_disk_is_told(server):
@@ -172,6 +172,14 @@ def test_a_worker_with_another_model_is_told_while_it_lives(server):
     with server.database.write() as connection:
         connection.execute(update(workers).values(last_seen=time.time() - 1000))
     assert advised(server.settings) == {}
+
+
+def test_the_model_that_a_server_was_started_with_counts(server):
+    server.workers.report(Report("cellar-1", "fake"))
+    audit.record_start(server.database, Settings(data_dir=server.settings.data_dir, model="fake"))
+    assert advised(server.settings) == {}
+    audit.record_start(server.database, server.settings)
+    assert "'cellar-1'" in advised(server.settings)["workers"]
 
 
 def test_a_clock_that_was_set_back_is_told(server):

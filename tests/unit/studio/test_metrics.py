@@ -55,7 +55,7 @@ def test_work_is_counted_and_true_after_a_restart(server):
 
 def test_of_many_accounts_those_served_most_are_shown_and_the_others_together(server):
     ids = [account(server, f"account {number}") for number in range(MOST_ACCOUNTS + 3)]
-    server.queue.accept(ids[-1], REQUEST, 1.0)
+    server.queue.accept(ids[-1], [REQUEST], 1.0)
     server.queue.claim("w")
     with server.database.write() as connection:
         for number, name in enumerate(ids):
