@@ -58,6 +58,7 @@ def _serving(settings):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = Server.opened(settings)
+    server.storage.check()
     server.keys.create("anna")  # the first account: the owner's
     listening = uvicorn.Server(uvicorn.Config(make_app(server), port=port, log_level="warning"))
     thread = threading.Thread(target=listening.run, daemon=True)

@@ -35,6 +35,8 @@ def serve_with_workers(server: Server) -> None:
 
     settings = server.settings
     server.queue.spare()
+    with suppress(ApiError):  # said by the log; what needs the store is answered so until it is there
+        server.storage.check()
     over = threading.Event()
     helpers = [threading.Thread(target=work, args=(server, over)) for work in (_watch, _deliver, _sweep)]
     config = uvicorn.Config(

@@ -67,10 +67,12 @@ def look(settings: Settings, database: Database, now: Callable[[], float] = time
     yield (opened := _database(database))
     storage = Storage(settings.data_dir, settings.storage_url)
     yield _storage(storage)
-    if not opened.advice:
+    if opened.advice:
+        return
+    if storage.is_marked:
         yield _disk(Space(database, storage, settings.reserve_bytes))
-        yield _workers(settings, database, now)
-        yield _clock(database, now())
+    yield _workers(settings, database, now)
+    yield _clock(database, now())
 
 
 def _folder(settings: Settings) -> Finding:
@@ -135,6 +137,8 @@ def _damage(database: Database) -> Finding:
 
 
 def _storage(storage: Storage) -> Finding:
+    if not storage.is_marked:
+        return Finding("storage", "is made when the server starts")
     try:
         storage.probe()
     except ApiError as error:

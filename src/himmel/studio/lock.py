@@ -19,6 +19,7 @@ def locked(path: Path, *, alone: bool, wait: bool = True) -> Iterator[None]:
 
     Raises BlockingIOError where it is taken and ``wait`` is off, OSError where the file cannot be made.
     """
+    path.parent.mkdir(exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB))

@@ -72,7 +72,11 @@ class Storage:
             self.quick = self.bulk = LocalStore(data_dir)
         self.name = url or str(self.folder)
         self._marker_good_until = 0.0
-        (data_dir / "locks").mkdir(exist_ok=True)
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether the store was used before, so that it can be told from another one."""
+        return (self.data_dir / "storage-id").exists()
 
     def check(self, *, anew: bool = False) -> None:
         """Raise ApiError (503) unless the store is there and is ours; the very first time it is made ours.

@@ -27,6 +27,7 @@ HERE = ("papercut", "fake")
 def server(tmp_path):
     """A server that has an account, and one waiting job."""
     server = Server.opened(Settings(data_dir=tmp_path / "data", reserve_bytes=0))
+    server.storage.check()
     account = server.keys.caller(f"Bearer {server.keys.create('anna')}").account_id
     server.queue.accept(account, [REQUEST], 1.0)
     yield server
