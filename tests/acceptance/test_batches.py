@@ -112,3 +112,47 @@ def test_files_are_their_accounts_own(running):
     assert client.files.delete(file.id).deleted
     with pytest.raises(openai.NotFoundError):
         client.files.retrieve(file.id)
+
+
+def test_lists_of_files_and_batches_are_pages(idle):
+    client = idle.client("archivist")
+    made = [begin(client, [line(n), "{"]).id for n in range(5)]
+    assert [batch.id for batch in client.batches.list(limit=2)] == made[::-1]
+    names = [file.id for file in client.files.list(purpose="batch")]
+    assert len(names) == 5
+    assert [file.id for file in client.files.list(limit=2)] == names
+    assert [file.id for file in client.files.list(limit=2, order="asc")] == names[::-1]
+    for file in client.files.list(limit=2):  # the cursor is deleted before the next page is asked for
+        client.files.delete(file.id)
+    assert list(client.files.list()) == []
+    assert list(idle.client("other-archivist").batches.list()) == []
+    with pytest.raises(openai.BadRequestError, match="after"):
+        client.batches.list(after="batch_0")
+
+
+def test_a_file_is_kept_as_long_as_a_batch_needs_it_and_its_counts_for_good(idle):
+    client = idle.client("tidy")
+    batch = begin(client, [line(1), line(2)])
+    with pytest.raises(openai.ConflictError, match="cancel it"):
+        client.files.delete(batch.input_file_id)
+    client.batches.cancel(batch.id)
+    assert client.files.delete(batch.input_file_id).deleted
+    assert client.batches.retrieve(batch.id).request_counts.total == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("endpoint", "/v1/responses"), ("completion_window", "1h"), ("input_file_id", None)]
+)
+def test_a_batch_that_we_cannot_do_is_refused_with_the_fields_name(idle, refused, field, value):
+    client = idle.client()
+    file = client.files.create(file=("lines.jsonl", b"{}"), purpose="batch")
+    body = {"endpoint": "/v1/videos", "completion_window": "24h", "input_file_id": file.id} | {field: value}
+    refused(idle.wire(client).post("/batches", json=body), 400, field)
+
+
+def test_a_batch_needs_a_file_that_was_brought_for_one(idle):
+    client = idle.client()
+    picture = client.files.create(file=("a.png", b"x"), purpose="vision")
+    for file_id, error in ((picture.id, openai.BadRequestError), ("file-0", openai.NotFoundError)):
+        with pytest.raises(error):
+            client.batches.create(endpoint="/v1/videos", completion_window="24h", input_file_id=file_id)

@@ -16,7 +16,17 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from himmel.errors import ApiError, BadRequest
-from himmel.studio import api_batches, api_files, api_health, api_models, api_videos, api_webhooks, api_workers
+from himmel.studio import (
+    api_batches,
+    api_characters,
+    api_files,
+    api_health,
+    api_models,
+    api_videos,
+    api_webhooks,
+    api_workers,
+)
+from himmel.studio.openapi import ERRORS, describe
 from himmel.studio.server import Server
 
 log = logging.getLogger("himmel.studio")
@@ -24,10 +34,12 @@ log = logging.getLogger("himmel.studio")
 
 def make_app(server: Server) -> FastAPI:
     """The application of one server."""
-    app = FastAPI(title="Himmel", version="1", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Himmel", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.server = server
-    for module in (api_videos, api_files, api_batches, api_models, api_webhooks, api_workers, api_health):
-        app.include_router(module.router)
+    for module in (api_characters, api_videos, api_files, api_batches, api_models, api_webhooks, api_workers):
+        app.include_router(module.router, responses=ERRORS)
+    app.include_router(api_health.router)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_middleware(RequestNumber)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(BadRequest, _bad_request)
@@ -56,7 +68,10 @@ class RequestNumber:
 
 def _envelope(error: ApiError) -> JSONResponse:
     body = {"message": str(error), "type": error.kind, "param": error.param, "code": error.code}
-    headers = {"retry-after": str(error.retry_after)} if error.retry_after else None
+    headers = {"retry-after": str(error.retry_after)} if error.retry_after else {}
+    # Clients repeat 409 of themselves, and no client waits for longer than a minute.
+    if error.status == 409 or (error.retry_after or 0) > 60:
+        headers["x-should-retry"] = "false"
     return JSONResponse({"error": body}, error.status, headers)
 
 
@@ -79,7 +94,9 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
 def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     codes = {404: "not_found", 405: "method_not_allowed"}
-    return _envelope(ApiError(error.status_code, codes.get(error.status_code, "error"), str(error.detail)))
+    answer = _envelope(ApiError(error.status_code, codes.get(error.status_code, "error"), str(error.detail)))
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 def _fault(request: Request, error: Exception) -> JSONResponse:

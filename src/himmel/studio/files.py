@@ -12,8 +12,10 @@ from typing import Any, BinaryIO
 from sqlalchemy import Row, select, update
 
 from himmel.errors import ApiError
-from himmel.studio.database import Database, files
+from himmel.studio.database import Database, batches, files
 from himmel.studio.storage import Storage
+
+CHARACTER = "character"
 
 
 def keep_file(
@@ -21,7 +23,7 @@ def keep_file(
 ) -> Row[Any]:
     """Keep a file for an account. Raises ApiError where the disk is full."""
     digest = storage.put(content)
-    number = f"file-{secrets.token_hex(12)}"
+    number = f"{'char_' if purpose == CHARACTER else 'file-'}{secrets.token_hex(12)}"
     told = {"filename": name, "purpose": purpose, "digest": digest, "bytes": storage.path(digest).stat().st_size}
     with database.write() as connection:
         connection.execute(files.insert().values(id=number, account_id=account_id, created_at=time.time(), **told))
@@ -38,17 +40,22 @@ def find_file(database: Database, account_id: str, file_id: str) -> Row[Any]:
     return row
 
 
-def list_files(database: Database, account_id: str, purpose: str | None) -> list[Row[Any]]:
-    """An account's files, newest first."""
-    mine = (files.c.account_id == account_id) & files.c.deleted_at.is_(None)
-    if purpose:
-        mine &= files.c.purpose == purpose
-    with database.read() as connection:
-        return list(connection.execute(select(files).where(mine).order_by(files.c.created_at.desc())))
+def find_character(database: Database, account_id: str, character_id: str) -> Row[Any]:
+    """A character of this account: a clip that was brought for it, under its name. Raises ApiError (404)."""
+    try:
+        row = find_file(database, account_id, character_id)
+    except ApiError:
+        row = None
+    if row is None or row.purpose != CHARACTER:
+        raise ApiError(404, "character_not_found", f"there is no character '{character_id[:80]}'")
+    return row
 
 
 def forget_file(database: Database, account_id: str, file_id: str) -> None:
-    """Take a file away. Raises ApiError (404)."""
+    """Take a file away. Raises ApiError (404), and (409) for one that a batch is being worked through from."""
     find_file(database, account_id, file_id)
+    in_use = select(batches.c.id).where(batches.c.input_file_id == file_id, batches.c.ended_at.is_(None))
     with database.write() as connection:
+        if batch_id := connection.scalar(in_use):
+            raise ApiError(409, "file_in_use", f"'{batch_id}' is working through this file; cancel it, or wait")
         connection.execute(update(files).where(files.c.id == file_id).values(deleted_at=time.time()))

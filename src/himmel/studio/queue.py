@@ -87,11 +87,27 @@ class Queue:
             named = {"parent_id": parent_id, "priority": priority, "idempotency_key": key, "body_digest": digest}
             return self._insert(connection, account_id, request, status=Status.QUEUED, cost=cost, **named)
 
-    def refuse(self, account_id: str, request: dict[str, Any], parent_id: str | None, code: str, message: str) -> Job:
-        """Keep a job that has failed before it began, so that clients learn of it where they look."""
+    def refuse(
+        self,
+        account_id: str,
+        request: dict[str, Any],
+        parent_id: str | None,
+        code: str,
+        message: str,
+        *,
+        once: tuple[str, str] | None = None,
+    ) -> Job:
+        """Keep a job that has failed before it began, so that clients learn of it where they look.
+
+        ``once`` as in :meth:`accept`.
+        """
         ended = {"status": Status.FAILED, "completed_at": self.now(), "error_code": code, "error_message": message}
         with self.database.write() as connection:
-            job = self._insert(connection, account_id, request, cost=0.0, priority=0, parent_id=parent_id, **ended)
+            if once and (known := _accepted_before(connection, account_id, *once)):
+                return known
+            key, digest = once or (None, None)
+            named = {"parent_id": parent_id, "priority": 0, "idempotency_key": key, "body_digest": digest}
+            job = self._insert(connection, account_id, request, cost=0.0, **named, **ended)
             announce(connection, account_id, job.id, "video.failed", self.now())
             return job
 

@@ -17,45 +17,97 @@ from typing import Any
 from starlette.datastructures import UploadFile
 
 from himmel.errors import ApiError
-from himmel.studio.files import find_file
-from himmel.studio.jobs import Job
-from himmel.studio.schemas import DEFAULT_SIZE, CreateVideo, validated
+from himmel.studio.files import find_character, find_file
+from himmel.studio.jobs import Job, Status, find
+from himmel.studio.schemas import CreateVideo, EditVideo, ExtendVideo, Prompted, validated
 from himmel.studio.server import Server
 
 PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")  # what JPEG, PNG and WebP begin with
 REFERENCE = "input_reference"
+LONGEST_URL = 20_971_520  # letters of an image_url
+LONGEST_KEY = 255  # letters of an idempotency key
+LONGEST_EXTENSION, LONGEST_EXTENDED, MOST_EXTENSIONS = 20, 120, 6  # seconds, seconds, times
 
 
 def create_video(server: Server, account_id: str, fields: dict[str, Any], once: str | None = None) -> Job:
     """A job of its own for a body; ``once`` is an idempotency key. Raises ApiError."""
     body = validated(CreateVideo, fields)
-    values = _settled(server, body)
+    values = _settled(server, body, "create")
     picture = _picture(server, account_id, fields.get(REFERENCE))
+    for character in body.characters:
+        _check_character(server, account_id, character["id"], body.prompt)
+    if body.characters:
+        return _refused(server, account_id, values, None, once)
     server.storage.check_space()
     values["first_frame"] = server.storage.put(io.BytesIO(picture)) if picture else None
-    same = json.dumps([body.model_dump(), values["first_frame"]], sort_keys=True)
-    digest = hashlib.sha256(same.encode()).hexdigest()
-    return server.queue.accept(account_id, values, server.cost_of(values), once=(once, digest) if once else None)
+    told = _once(once, body.model_dump(), values["first_frame"])
+    return server.queue.accept(account_id, values, server.cost_of(values), once=told)
 
 
-def refuse_task(server: Server, account_id: str, task: str, fields: dict[str, Any], parent: Job | None) -> Job:
-    """A job that says that the model cannot do this task; never another clip in its place. Raises ApiError."""
-    if parent is None and not isinstance(fields.get("video"), UploadFile):
-        raise ApiError(400, "invalid_value", "give the clip: a file, or {'id': …}", param="video")
+def edit_video(server: Server, account_id: str, fields: dict[str, Any], once: str | None = None) -> Job:
+    """A job that changes a clip of the account's or one that comes with the body. Raises ApiError."""
+    body = validated(EditVideo, fields)
+    parent = _given_clip(server, account_id, fields)
+    if parent is None and body.model is None:
+        raise ApiError(400, "invalid_value", "model: a file needs to be told the model too", param="model")
+    return _derived(server, account_id, "edit", body, parent, once)
+
+
+def extend_video(server: Server, account_id: str, fields: dict[str, Any], once: str | None = None) -> Job:
+    """A job that goes on from a clip; its seconds are those of both together. Raises ApiError."""
+    body = validated(ExtendVideo, fields)
+    parent = _given_clip(server, account_id, fields)
+    whole = float(body.seconds) + (float(parent.request["asked_seconds"]) if parent else 0)
+    if float(body.seconds) > LONGEST_EXTENSION or whole > LONGEST_EXTENDED:
+        allowed = f"at most {LONGEST_EXTENSION} at a time, and {LONGEST_EXTENDED} in all"
+        raise ApiError(400, "invalid_value", f"seconds: {allowed}", param="seconds")
+    if parent and _extensions(server, account_id, parent) >= MOST_EXTENSIONS:
+        raise ApiError(400, "invalid_value", f"video: it was extended {MOST_EXTENSIONS} times already", param="video")
+    return _derived(server, account_id, "extend", body, parent, once, asked_seconds=f"{whole:g}")
+
+
+def remix_video(server: Server, parent: Job, fields: dict[str, Any], once: str | None = None) -> Job:
+    """A job that makes a clip anew in another way. Raises ApiError."""
+    return _derived(server, parent.account_id, "remix", validated(Prompted, fields), _completed(parent), once)
+
+
+def _derived(
+    server: Server, account_id: str, task: str, body: Prompted, parent: Job | None, once: str | None, **more: str
+) -> Job:
+    """A job on a clip: what the body leaves open is as it was in the clip."""
     was = parent.request if parent else {}
-    usual = {"model": was.get("asked_model", "sora-2"), "size": was.get("size", DEFAULT_SIZE)}
-    body = validated(CreateVideo, usual | {"seconds": was.get("asked_seconds", "4")} | fields)
-    values = _settled(server, body)
-    message = f"the model '{values['model']}' cannot {task} clips yet"
-    return server.queue.refuse(account_id, values, parent.id if parent else None, "task_not_supported", message)
+    usual = {"model": was.get("asked_model"), "size": was.get("size"), "seconds": was.get("asked_seconds")}
+    said = {name: value for name, value in (usual | body.model_dump(exclude_none=True)).items() if value is not None}
+    values = _settled(server, validated(CreateVideo, said), task) | more
+    return _refused(server, account_id, values, parent, once)
 
 
-def _settled(server: Server, body: CreateVideo) -> dict[str, Any]:
+def _refused(server: Server, account_id: str, values: dict[str, Any], parent: Job | None, once: str | None) -> Job:
+    """A job that says that the model cannot do this; never another clip in its place."""
+    what = {"create": "show characters", "edit": "edit clips", "extend": "extend clips", "remix": "remix clips"}
+    message = f"the model '{values['model']}' cannot {what[values['task']]} yet"
+    asked = {name: value for name, value in values.items() if name != "seed"}
+    told = _once(once, asked, parent.id if parent else None)
+    parent_id = parent.id if parent else None
+    return server.queue.refuse(account_id, values, parent_id, "task_not_supported", message, once=told)
+
+
+def _once(key: str | None, *asked: object) -> tuple[str, str] | None:
+    """An idempotency key and the digest of what came with it. Raises ApiError (400)."""
+    if key is None:
+        return None
+    if not 1 <= len(key) <= LONGEST_KEY:
+        raise ApiError(400, "invalid_value", f"Idempotency-Key: allowed: 1 to {LONGEST_KEY} characters")
+    return key, hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _settled(server: Server, body: CreateVideo, task: str) -> dict[str, Any]:
     """The request as it is kept: with the model that is meant and the seed that is used. Raises ApiError (400)."""
     model = server.settings.model_for(body.model)
     if model != server.settings.model:
         raise ApiError(400, "model_not_found", f"there is no model '{body.model}' here", param="model")
     return body.model_dump() | {
+        "task": task,
         "asked_model": body.model,
         "model": model,
         "asked_seconds": body.seconds,
@@ -63,6 +115,62 @@ def _settled(server: Server, body: CreateVideo) -> dict[str, Any]:
         "seed": secrets.randbelow(2**31) if body.seed is None else body.seed,
         "first_frame": None,
     }
+
+
+def _given_clip(server: Server, account_id: str, fields: dict[str, Any]) -> Job | None:
+    """The clip that a body names by its number; None for one that comes with it as a file. Raises ApiError."""
+    match fields.get("video"):
+        case UploadFile() as given:
+            check_clip(given)
+            return None
+        case {"id": str(video_id), **others} if not others:
+            return _completed(find_video(server, account_id, video_id))
+    raise ApiError(400, "invalid_value", "video: give the clip, a file or {'id': …}", param="video")
+
+
+def check_clip(given: UploadFile) -> None:
+    """Raise ApiError (400) for a file that does not begin as an MP4 does."""
+    start = given.file.read(12)
+    given.file.seek(0)
+    if start[4:8] != b"ftyp":
+        raise ApiError(400, "invalid_video", "video: the clip must be an MP4", param="video")
+
+
+def find_video(server: Server, account_id: str, video_id: str) -> Job:
+    """A job of this account. Raises ApiError (404)."""
+    with server.database.read() as connection:
+        job = find(connection, video_id, account_id)
+    if job is None:
+        raise no_video(video_id)
+    return job
+
+
+def no_video(video_id: str) -> ApiError:
+    return ApiError(404, "video_not_found", f"there is no video '{video_id[:80]}'", param="video_id")
+
+
+def _completed(parent: Job) -> Job:
+    if parent.status != Status.COMPLETED:
+        message = f"the clip is not there: the job is {parent.status}"
+        raise ApiError(400, "video_not_ready", message, param="video")
+    return parent
+
+
+def _extensions(server: Server, account_id: str, job: Job) -> int:
+    """How often a clip was extended to become what it is; a clip that was deleted since ends the count."""
+    count = 0
+    with server.database.read() as connection:
+        found: Job | None = job
+        while found and found.request.get("task") == "extend":
+            count += 1
+            found = find(connection, found.parent_id, account_id) if found.parent_id else None
+    return count
+
+
+def _check_character(server: Server, account_id: str, character_id: str, prompt: str) -> None:
+    name = find_character(server.database, account_id, character_id).filename
+    if name not in prompt:
+        raise ApiError(400, "invalid_value", f"prompt: the name '{name}' must be in it", param="prompt")
 
 
 def _picture(server: Server, account_id: str, given: Any) -> bytes | None:
@@ -85,6 +193,8 @@ def _picture(server: Server, account_id: str, given: Any) -> bytes | None:
 
 
 def _fetched(server: Server, url: str) -> bytes:
+    if len(url) > LONGEST_URL:
+        raise ApiError(400, "invalid_value", f"image_url: at most {LONGEST_URL} characters", param=REFERENCE)
     if found := re.match(r"data:image/(?:jpeg|png|webp);base64,", url):
         try:
             return base64.b64decode(url[found.end() :], validate=True)
