@@ -65,9 +65,9 @@ class Endpoint(BaseModel):
     signing_secret_hint: str
 
     @classmethod
-    def of(cls, row: Row[Any], **more: str) -> Self:
+    def of(cls, row: Row[Any], **more: Any) -> Self:
         told = {name: getattr(row, name) for name in ("id", "name", "url", "event_types")}
-        times = {"created_at": int(row.created_at), "updated_at": int(row.updated_at)}
+        times: dict[str, Any] = {"created_at": int(row.created_at), "updated_at": int(row.updated_at)}
         return cls(signing_secret_hint=f"whsec_…{row.secret[-4:]}", **told, **times, **more)
 
 
