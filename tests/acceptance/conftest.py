@@ -4,6 +4,7 @@ import re
 import socket
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx2
@@ -53,10 +54,10 @@ def refused():
     return look
 
 
-@pytest.fixture(scope="session")
-def idle(tmp_path_factory):
-    """A server without workers."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), model="fake", poll_ms=20)
+@contextmanager
+def served(folder):
+    """A server of its own on a free port, without workers."""
+    settings = Settings(data_dir=folder, model="fake", poll_ms=20)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -70,6 +71,20 @@ def idle(tmp_path_factory):
     serving.should_exit = True
     thread.join()
     server.database.close()
+
+
+@pytest.fixture(scope="session")
+def idle(tmp_path_factory):
+    """A server without workers that all tests share."""
+    with served(tmp_path_factory.mktemp("data")) as running:
+        yield running
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A server without workers for one test alone."""
+    with served(tmp_path / "data") as running:
+        yield running
 
 
 @pytest.fixture

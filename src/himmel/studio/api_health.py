@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from sqlalchemy import func, select
@@ -28,7 +29,7 @@ def alive() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={503: {"description": "A part needs help.", "model": dict[str, str]}})
 def ready(server: TheServer, response: Response) -> dict[str, str]:
     """What each part found; 503 where one needs help."""
     findings = list(examine(server))
@@ -37,7 +38,7 @@ def ready(server: TheServer, response: Response) -> dict[str, str]:
     return {finding.what: "; ".join(filter(None, (finding.found, finding.advice))) for finding in findings}
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 def metrics(server: TheServer) -> Response:
     """Prometheus' text format."""
     registry = CollectorRegistry()

@@ -37,6 +37,7 @@ FIRST_FRAME = {
         {"type": "object", "properties": {name: TEXT}, "required": [name], "additionalProperties": False}
         for name in ("file_id", "image_url")
     ]
+    + [{"type": "null"}]
 }
 CREATE = body(CreateVideo, form={REFERENCE: FILE}, json={REFERENCE: FIRST_FRAME})
 EDIT, EXTEND = (body(m, "video", form={"video": FILE}, json={"video": BY_NUMBER}) for m in (EditVideo, ExtendVideo))
@@ -50,7 +51,7 @@ CONTENT: dict[int | str, dict[str, Any]] = {
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 TheServer = Annotated[Server, Depends(server_of)]
 TheCaller = Annotated[Caller, Depends(caller_of)]
-Key = Annotated[str | None, Header(alias="Idempotency-Key")]
+Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 
 
 @router.post("", status_code=201, openapi_extra=CREATE)

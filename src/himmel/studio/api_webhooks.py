@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self, get_args
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 from sqlalchemy import Row, true
 
 from himmel.studio.api_videos import TheCaller, TheServer
@@ -43,7 +43,7 @@ class Changes(BaseModel):
 class Rotation(BaseModel):
     """How a secret is exchanged."""
 
-    keep_old_secret_active_for_24_hours: bool = False
+    keep_old_secret_active_for_24_hours: StrictBool = False
 
 
 class Sample(BaseModel):

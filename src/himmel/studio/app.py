@@ -91,11 +91,13 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
     return _envelope(ApiError(400, "invalid_value", f"{name}: {first['msg']}", param=name))
 
 
-def _http_error(_: Request, error: Exception) -> JSONResponse:
+def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     codes = {404: "not_found", 405: "method_not_allowed"}
     answer = _envelope(ApiError(error.status_code, codes.get(error.status_code, "error"), str(error.detail)))
-    answer.headers.update(error.headers or {})
+    if error.status_code == 405:
+        operations = request.app.openapi()["paths"].get(request.scope["route"].path, {})
+        answer.headers["allow"] = ", ".join(method.upper() for method in operations)
     return answer
 
 

@@ -35,7 +35,14 @@ _low, _high = RANGES["seconds"]
 Seconds = Annotated[
     str,
     BeforeValidator(_some_seconds),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number", "minimum": _low, "maximum": _high}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,3})?$"},
+                {"type": "number", "minimum": _low, "maximum": _high},
+            ]
+        }
+    ),
 ]
 CharacterId = Annotated[dict[Literal["id"], str], Field(min_length=1, max_length=1)]
 
