@@ -39,15 +39,17 @@ def until_over(running, client, batch):
 
 def test_a_batch_answers_every_line(running):
     client = running.client("batcher")
-    batch = begin(client, [line(1), line(2, size="huge"), line(3)])
+    batch = begin(client, [line(1), line(2, size="huge"), line(3), line(4, input_reference={"file_id": "file-0"})])
     assert (batch.status, batch.object) == ("in_progress", "batch")
     batch = until_over(running, client, batch)
     assert batch.status == "completed" and batch.completed_at
     counts = batch.request_counts
-    assert (counts.total, counts.completed, counts.failed) == (3, 2, 1)
+    assert (counts.total, counts.completed, counts.failed) == (4, 2, 2)
     rows = output(client, batch)
     assert rows["line-1"]["response"]["body"]["status"] == "completed"
-    assert rows["line-2"]["response"]["status_code"] == 400
+    refused = rows["line-2"]["response"]
+    assert (refused["status_code"], refused["body"]["error"]["param"]) == (400, "size")
+    assert rows["line-4"]["response"]["status_code"] == 404
     clip = client.videos.download_content(rows["line-3"]["response"]["body"]["id"]).read()
     assert clip[4:8] == b"ftyp"
 

@@ -120,6 +120,14 @@ def test_a_running_job_can_be_deleted_and_its_worker_is_told(idle, refused):
     refused(idle.wire(client).get(f"/videos/{video.id}"), 404, "video_id")
 
 
+def test_a_worker_that_brings_nonsense_is_told_so(idle, refused):
+    http = httpx2.Client(base_url=idle.address, headers={"authorization": f"Bearer {idle.server.keys.worker_token()}"})
+    files = dict.fromkeys(("video", "thumbnail", "spritesheet"), b"x")
+    for details in ("{", "3", "[1]", "null"):
+        form = {"token": "1", "details": details}
+        refused(http.post("/workers/jobs/video_0/result", data=form, files=files), 400, "details")
+
+
 def test_lists_of_clips_are_pages(idle, refused):
     client = idle.client("lister")
     made = [client.videos.create(prompt=f"cat {n}", **SMALL).id for n in range(5)]

@@ -125,7 +125,8 @@ def _feed(server: Server, batch: Row[Any]) -> bool:
         except ApiError as problem:
             if problem.status in (429, 507):
                 return False  # the queue's or the disk's trouble, not the line's
-            error = {"code": problem.code, "message": str(problem)}
+            told = {"message": str(problem), "type": problem.kind, "param": problem.param, "code": problem.code}
+            error = {"status": problem.status, "body": {"error": told}}
         with server.database.write() as connection:
             new = {"batch_id": batch.id, "number": number, "custom_id": str(line["custom_id"])[:512]}
             connection.execute(batch_lines.insert().values(**new, job_id=job_id, error=error))
@@ -156,7 +157,7 @@ def _answer(server: Server, row: Row[Any] | None, by_id: dict[str, Job], status:
         code = "batch_expired" if status == "expired" else "batch_cancelled"
         return {"response": None, "error": {"code": code, "message": f"the batch was {status} before this line"}}
     if row.error:
-        return {"response": {"status_code": 400, "body": {"error": row.error}}, "error": None}
+        return {"response": {"status_code": row.error["status"], "body": row.error["body"]}, "error": None}
     if row.job_id not in by_id:
         return {"response": None, "error": {"code": "video_deleted", "message": "the clip was deleted"}}
     video = server.shown(by_id[row.job_id]).model_dump(mode="json")
