@@ -77,6 +77,20 @@ def test_a_file_that_cannot_be_worked_through_fails_at_once(idle, lines, code):
     assert (batch.status, batch.errors.data[0].code) == ("failed", code)
 
 
+def test_a_file_has_its_limits(idle, refused, monkeypatch):
+    client = idle.client()
+    monkeypatch.setattr("himmel.studio.batches.MOST_LINES", 2)
+    assert begin(client, [line(n) for n in range(2)]).status == "in_progress"
+    batch = begin(client, [line(n) for n in range(3)])
+    assert (batch.errors.data[0].code, batch.errors.data[0].line) == ("too_many_lines", 3)
+    monkeypatch.setattr("himmel.studio.api_files.LARGEST", 1000)
+    with idle.wire(client) as http:
+        for size, status in ((500, 200), (1000, 413)):
+            answer = http.post("/files", data={"purpose": "batch"}, files={"file": b"x" * size})
+            assert answer.status_code == status
+    refused(answer, 413)
+
+
 def test_a_cancelled_batch_says_what_was_not_done(idle):
     client = idle.client("quitter")
     batch = begin(client, [line(n) for n in range(3)])
