@@ -50,14 +50,15 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 def body(model: type[BaseModel], *required: str, **kinds: dict[str, Any]) -> dict[str, Any]:
     """A body for ``openapi_extra``: the model in each of the kinds "form" and "json", with further fields there.
 
-    Of those fields the ``required`` ones must come.
+    Of those fields the ``required`` ones must come. Models within the model wait under "x-models" for ``describe``.
     """
-    schema = model.model_json_schema()
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    within = schema.pop("$defs", {})
     content = {}
     for kind, more in kinds.items():
         fields = {"properties": schema["properties"] | more, "required": [*schema.get("required", []), *required]}
         content[MEDIA[kind]] = {"schema": schema | {name: value for name, value in fields.items() if value}}
-    return {"requestBody": {"required": True, "content": content}}
+    return {"requestBody": {"required": True, "content": content}, "x-models": within}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -66,6 +67,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         made = get_openapi(title=app.title, version=app.version, routes=app.routes)
         for path, operations in made["paths"].items():
             for operation in operations.values():
+                made["components"]["schemas"] |= operation.pop("x-models", {})
                 operation["responses"].pop("422", None)  # we answer 400
                 operation["security"] = [{scheme: []} for scheme, below in KEYS.items() if path.startswith(below)]
         for unused in ("HTTPValidationError", "ValidationError"):

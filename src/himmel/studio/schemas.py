@@ -44,7 +44,12 @@ Seconds = Annotated[
         }
     ),
 ]
-CharacterId = Annotated[dict[Literal["id"], str], Field(min_length=1, max_length=1)]
+
+
+class CharacterId(BaseModel):
+    """Which character a clip shall show."""
+
+    id: str = Field(max_length=80)
 
 
 def _within(name: str) -> Any:

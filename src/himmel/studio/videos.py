@@ -34,7 +34,7 @@ def create_video(server: Server, account_id: str, fields: dict[str, Any], once: 
     values = _settled(server, body, "create")
     picture = _picture(server, account_id, fields.get(REFERENCE))
     for character in body.characters:
-        _check_character(server, account_id, character["id"], body.prompt)
+        _check_character(server, account_id, character.id, body.prompt)
     if body.characters:
         return _refused(server, account_id, values, None, once)
     server.storage.check_space()
