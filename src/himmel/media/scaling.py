@@ -1,6 +1,6 @@
 """Making frames fit: other sizes, other frame rates.
 
-Owns: resizing (Lanczos), cropping a picture to a shape, and changing the frame rate of a stream.
+Owns: filling another size (Lanczos) by scaling and cropping, and changing the frame rate of a stream.
 Frames are uint8 arrays (n, H, W, 3), RGB. Knows nothing of models and files, and no torch.
 """
 
@@ -15,11 +15,10 @@ from himmel.spec import Size
 
 
 def resize_frames(frames: np.ndarray, size: Size) -> np.ndarray:
-    """Scale uint8 (n, h, w, 3) to uint8 (n, H, W, 3) with Lanczos; other proportions stretch the picture."""
+    """Make uint8 (n, h, w, 3) fill uint8 (n, H, W, 3), see :func:`crop_to`; nothing is ever stretched."""
     if frames.shape[1:3] == (size.height, size.width):
         return frames
-    target = (size.width, size.height)
-    return np.stack([np.asarray(Image.fromarray(frame).resize(target, Image.Resampling.LANCZOS)) for frame in frames])
+    return np.stack([crop_to(frame, size) for frame in frames])
 
 
 def crop_to(picture: np.ndarray, size: Size) -> np.ndarray:

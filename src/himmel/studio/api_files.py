@@ -5,11 +5,12 @@ Owns: these routes.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy import Row
+from pydantic import BaseModel
+from sqlalchemy import Row, true
 from starlette.datastructures import UploadFile
 
 from himmel.errors import ApiError
@@ -17,58 +18,93 @@ from himmel.studio.api_videos import TheCaller, TheServer
 from himmel.studio.batches import LARGEST
 from himmel.studio.bodies import read_body
 from himmel.studio.content import same_caller, stored_file
-from himmel.studio.files import find_file, forget_file, keep_file, list_files
-from himmel.studio.schemas import whole_list
+from himmel.studio.database import files
+from himmel.studio.files import find_file, forget_file, keep_file
+from himmel.studio.openapi import FILE, body
+from himmel.studio.pages import ListOf, Wish, page_of, paging
+from himmel.studio.schemas import Deleted, validated
 
-PURPOSES = ("batch", "user_data", "vision")
-FORM = {"file": {"type": "string", "format": "binary"}, "purpose": {"type": "string", "enum": list(PURPOSES)}}
-BODY = {"requestBody": {"content": {"multipart/form-data": {"schema": {"type": "object", "properties": FORM}}}}}
+Purpose = Literal["batch", "user_data", "vision"]
+
+
+class NewFile(BaseModel):
+    """The body of a creation, beside the ``file``."""
+
+    purpose: Purpose
+
+
+class FileObject(BaseModel):
+    """A file; ``batch_output`` and ``character`` are purposes that the server gives."""
+
+    id: str
+    object: Literal["file"] = "file"
+    bytes: int
+    created_at: int
+    filename: str
+    purpose: str
+    status: Literal["processed"] = "processed"
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> FileObject:
+        told = {name: getattr(row, name) for name in ("id", "bytes", "filename", "purpose")}
+        return cls(created_at=int(row.created_at), **told)
+
+
+BYTES = {"application/octet-stream": {"schema": FILE}}
+CONTENT: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The whole file.", "content": BYTES},
+    206: {"description": "The part that `range` asked for.", "content": BYTES},
+    304: {"description": "It is as `if-none-match` says."},
+}
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
 
 
-@router.post("", openapi_extra=BODY)
-async def create(request: Request, server: TheServer, caller: TheCaller) -> dict[str, Any]:
+@router.post("", openapi_extra=body(NewFile, "file", form={"file": FILE}))
+async def create(request: Request, server: TheServer, caller: TheCaller) -> FileObject:
     """Bring a file: lines of a batch, or a picture that clips shall start from."""
     fields = await read_body(request, LARGEST)
-    file, purpose = fields.get("file"), fields.get("purpose")
+    purpose, file = validated(NewFile, fields).purpose, fields.get("file")
     if not isinstance(file, UploadFile):
         raise ApiError(400, "invalid_value", "give the file", param="file")
-    if purpose not in PURPOSES:
-        raise ApiError(400, "invalid_value", f"allowed: {', '.join(PURPOSES)}", param="purpose")
     name = (file.filename or "file")[:200]
 
-    def kept() -> Row[Any]:
+    def kept() -> FileObject:
         server.space.check(file.size or 0)
-        return keep_file(server.database, server.storage, caller.account_id, name, purpose, file.file)
+        return FileObject.of(keep_file(server.database, server.storage, caller.account_id, name, purpose, file.file))
 
-    return _shown(await run_in_threadpool(kept))
+    return await run_in_threadpool(kept)
 
 
 @router.get("")
-def listed(server: TheServer, caller: TheCaller, purpose: str | None = None) -> dict[str, Any]:
-    return whole_list([_shown(row) for row in list_files(server.database, caller.account_id, purpose)])
+def listed(
+    server: TheServer,
+    caller: TheCaller,
+    wish: Annotated[Wish, Depends(paging(10_000, 10_000))],
+    purpose: str | None = None,
+) -> ListOf[FileObject]:
+    """The account's files, newest first, page by page."""
+    wanted = files.c.deleted_at.is_(None) & (files.c.purpose == purpose if purpose else true())
+    return page_of(server.database, files, wanted, wish, caller.account_id, FileObject.of)
 
 
 @router.get("/{file_id}")
-def retrieve(file_id: str, server: TheServer, caller: TheCaller) -> dict[str, Any]:
-    return _shown(find_file(server.database, caller.account_id, file_id))
+def retrieve(file_id: str, server: TheServer, caller: TheCaller) -> FileObject:
+    """One file."""
+    return FileObject.of(find_file(server.database, caller.account_id, file_id))
 
 
 @router.head("/{file_id}/content", include_in_schema=False)
-@router.get("/{file_id}/content")
+@router.get("/{file_id}/content", response_class=Response, responses=CONTENT)
 def content(file_id: str, request: Request, server: TheServer, caller: TheCaller) -> Response:
+    """What is in a file."""
     file = find_file(server.database, caller.account_id, file_id)
     kind, good = "application/octet-stream", same_caller(request)
     return stored_file(request, server.storage, file.digest, kind=kind, name=file.id, still_good=good)
 
 
 @router.delete("/{file_id}")
-def delete(file_id: str, server: TheServer, caller: TheCaller) -> dict[str, Any]:
+def delete(file_id: str, server: TheServer, caller: TheCaller) -> Deleted:
+    """Take a file away."""
     forget_file(server.database, caller.account_id, file_id)
-    return {"id": file_id, "object": "file", "deleted": True}
-
-
-def _shown(row: Row[Any]) -> dict[str, Any]:
-    told = {name: getattr(row, name) for name in ("id", "bytes", "filename", "purpose")}
-    return {"object": "file", "created_at": int(row.created_at), "status": "processed", **told}
+    return Deleted(id=file_id, object="file")

@@ -6,6 +6,7 @@ Owns: these routes, and who is told what: strangers learn that it lives and work
 from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from himmel.studio.api_videos import TheServer
 from himmel.studio.doctor import look
@@ -21,7 +22,7 @@ def alive() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={503: {"description": "Something needs help.", "model": dict[str, str]}})
 def ready(request: Request, server: TheServer, response: Response) -> dict[str, str]:
     """503 where something needs help; with an operator's key, what each part found."""
     findings = list(look(server.settings, server.database))
@@ -33,7 +34,7 @@ def ready(request: Request, server: TheServer, response: Response) -> dict[str, 
     return {finding.what: "; ".join(filter(None, (finding.found, finding.advice))) for finding in findings}
 
 
-@router.get("/metrics", dependencies=[Depends(operator_of)])
+@router.get("/metrics", response_class=PlainTextResponse, dependencies=[Depends(operator_of)])
 def metrics(server: TheServer) -> Response:
     """Prometheus' text format, for an operator's key.
 

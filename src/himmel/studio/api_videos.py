@@ -7,76 +7,86 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy import Row, select
-from starlette.datastructures import UploadFile
 
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller
 from himmel.studio.bodies import read_body
-from himmel.studio.characters import find_character, keep_character
+from himmel.studio.characters import find_character
 from himmel.studio.content import same_caller, stored_file
 from himmel.studio.database import jobs
-from himmel.studio.jobs import FINAL, Job, Status, find, preview_of
-from himmel.studio.schemas import Character, CreateVideo, Deleted, NewCharacter, Video, VideoList, validated
+from himmel.studio.jobs import FINAL, Job, Status, preview_of
+from himmel.studio.openapi import BY_NUMBER, FILE, body
+from himmel.studio.pages import ListOf, Wish, page_of, paging
+from himmel.studio.schemas import Character, CreateVideo, Deleted, EditVideo, ExtendVideo, NewCharacter, Prompted, Video
 from himmel.studio.server import Server, caller_of, manager_of, operator_of, server_of
-from himmel.studio.videos import create_video, refuse_task
+from himmel.studio.videos import (
+    REFERENCE,
+    create_video,
+    edit_video,
+    extend_video,
+    find_video,
+    new_character,
+    no_video,
+    remix_video,
+)
 
 MEDIA = {"video": "video/mp4", "thumbnail": "image/webp", "spritesheet": "image/jpeg"}
-BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            kind: {"schema": CreateVideo.model_json_schema()} for kind in ("multipart/form-data", "application/json")
-        },
-    }
+TEXT = {"type": "string"}
+FIRST_FRAME = {
+    "anyOf": [
+        {"type": "object", "properties": {name: TEXT}, "required": [name], "additionalProperties": False}
+        for name in ("file_id", "image_url")
+    ]
+    + [{"type": "null"}]
 }
-FILE = {"type": "string", "format": "binary"}
-FORM = {"type": "object", "required": ["name", "video"], "properties": {"name": {"type": "string"}, "video": FILE}}
-CHARACTER = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}}
+CREATE = body(CreateVideo, form={REFERENCE: FILE}, json={REFERENCE: FIRST_FRAME})
+EDIT, EXTEND = (body(m, "video", form={"video": FILE}, json={"video": BY_NUMBER}) for m in (EditVideo, ExtendVideo))
+REMIX = body(Prompted, form={}, json={})
+CONTENT: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The whole file.", "content": {kind: {"schema": FILE} for kind in MEDIA.values()}},
+    206: {"description": "The part that `range` asked for.", "content": {"video/mp4": {"schema": FILE}}},
+    304: {"description": "It is as `if-none-match` says."},
+}
+PREVIEW: dict[int | str, dict[str, Any]] = {
+    200: {"description": "A small picture.", "content": {"image/webp": {"schema": FILE}}}
+}
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 TheServer = Annotated[Server, Depends(server_of)]
 TheCaller = Annotated[Caller, Depends(caller_of)]
 TheManager = Annotated[Caller, Depends(manager_of)]
 TheOperator = Annotated[Caller, Depends(operator_of)]
+Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 
 
-@router.post("", status_code=201, openapi_extra=BODY)
-async def create(request: Request, server: TheServer, caller: TheCaller) -> Video:
+@router.post("", status_code=201, openapi_extra=CREATE)
+async def create(request: Request, server: TheServer, caller: TheCaller, once: Key = None) -> Video:
     """Make a clip from a prompt, and from a first frame where one is given."""
     fields = await read_body(request, server.settings.upload_bytes)
-    once = request.headers.get("idempotency-key")
     return await run_in_threadpool(lambda: server.shown(create_video(server, caller, fields, once)))
 
 
-@router.post("/edits", status_code=201)
-async def edit(request: Request, server: TheServer, caller: TheCaller) -> Video:
+@router.post("/edits", status_code=201, openapi_extra=EDIT)
+async def edit(request: Request, server: TheServer, caller: TheCaller, once: Key = None) -> Video:
     """Change a clip by a prompt. No model of ours can yet: the job fails with the code ``task_not_supported``."""
-    return await _derived("edit", request, server, caller)
+    fields = await read_body(request, server.settings.upload_bytes)
+    return await run_in_threadpool(lambda: server.shown(edit_video(server, caller, fields, once)))
 
 
-@router.post("/extensions", status_code=201)
-async def extend(request: Request, server: TheServer, caller: TheCaller) -> Video:
+@router.post("/extensions", status_code=201, openapi_extra=EXTEND)
+async def extend(request: Request, server: TheServer, caller: TheCaller, once: Key = None) -> Video:
     """Go on from a clip. No model of ours can yet: the job fails with the code ``task_not_supported``."""
-    return await _derived("extend", request, server, caller)
+    fields = await read_body(request, server.settings.upload_bytes)
+    return await run_in_threadpool(lambda: server.shown(extend_video(server, caller, fields, once)))
 
 
-@router.post("/characters", openapi_extra=CHARACTER)
+@router.post("/characters", openapi_extra=body(NewCharacter, "video", form={"video": FILE}))
 async def create_character(request: Request, server: TheServer, caller: TheCaller) -> Character:
     """Keep a clip that shows somebody, and the name that prompts call them by."""
     fields = await read_body(request, server.settings.upload_bytes)
-    return await run_in_threadpool(lambda: Character.of(_kept_character(server, caller, fields)))
-
-
-def _kept_character(server: Server, caller: Caller, fields: dict[str, Any]) -> Row[Any]:
-    name = validated(NewCharacter, fields).name
-    clip = fields.get("video")
-    if not isinstance(clip, UploadFile):
-        raise ApiError(400, "invalid_value", "give the clip as a file", param="video")
-    server.space.check()
-    return keep_character(server.database, caller.account_id, name, server.storage.put(clip.file))
+    return await run_in_threadpool(lambda: Character.of(new_character(server, caller, fields)))
 
 
 @router.get("/characters/{character_id}")
@@ -85,53 +95,29 @@ def get_character(character_id: str, server: TheServer, caller: TheCaller) -> Ch
     return Character.of(find_character(server.database, caller.account_id, character_id))
 
 
-@router.post("/{video_id}/remix", status_code=201)
-async def remix(video_id: str, request: Request, server: TheServer, caller: TheCaller) -> Video:
-    """Make a clip anew in another way. No model of ours can yet, see :func:`edit`."""
-    return await _derived("remix", request, server, caller, video_id)
-
-
-async def _derived(task: str, request: Request, server: Server, caller: Caller, video_id: str | None = None) -> Video:
+@router.post("/{video_id}/remix", status_code=201, openapi_extra=REMIX)
+async def remix(video_id: str, request: Request, server: TheServer, caller: TheCaller, once: Key = None) -> Video:
+    """Make a clip anew in another way. No model of ours can yet: the job fails, see edits."""
     fields = await read_body(request, server.settings.upload_bytes)
-    given = fields.get("video")
-    parent_id = video_id or (str(given.get("id")) if isinstance(given, dict) else None)
 
-    def refused() -> Video:
-        parent = _own(server, caller, parent_id) if parent_id else None
-        return server.shown(refuse_task(server, caller, task, fields, parent))
+    def remixed() -> Video:
+        parent = find_video(server, caller.account_id, video_id)
+        return server.shown(remix_video(server, caller, parent, fields, once))
 
-    return await run_in_threadpool(refused)
+    return await run_in_threadpool(remixed)
 
 
 @router.get("")
-def listed(
-    server: TheServer,
-    caller: TheCaller,
-    after: str | None = None,
-    limit: Annotated[int, Query(ge=0, le=100)] = 20,
-    order: Literal["asc", "desc"] = "desc",
-) -> VideoList:
+def listed(server: TheServer, caller: TheCaller, wish: Annotated[Wish, Depends(paging(20, 100))]) -> ListOf[Video]:
     """The account's clips, newest first, page by page."""
-    mine = select(jobs).where(jobs.c.account_id == caller.account_id, jobs.c.deleted_at.is_(None))
-    with server.database.read() as connection:
-        if after:
-            cursor = _known(find(connection, after, caller.account_id), after)
-            mine = mine.where(jobs.c.number < cursor.number if order == "desc" else jobs.c.number > cursor.number)
-        by_age = jobs.c.number.desc() if order == "desc" else jobs.c.number
-        rows = connection.execute(mine.order_by(by_age).limit(limit + 1)).all()
-    page = [Job.of(row) for row in rows[:limit]]
-    return VideoList(
-        data=[server.shown(job) for job in page],
-        first_id=page[0].id if page else None,
-        last_id=page[-1].id if page else None,
-        has_more=len(rows) > limit,
-    )
+    there = jobs.c.deleted_at.is_(None)
+    return page_of(server.database, jobs, there, wish, caller.account_id, lambda row: server.shown(Job.of(row)))
 
 
 @router.get("/{video_id}")
 def retrieve(video_id: str, server: TheServer, caller: TheCaller, response: Response) -> Video:
     """How a clip is getting on."""
-    job = _own(server, caller, video_id)
+    job = find_video(server, caller.account_id, video_id)
     if job.status not in FINAL:
         response.headers["openai-poll-after-ms"] = str(server.settings.poll_ms)
     return server.shown(job)
@@ -140,18 +126,22 @@ def retrieve(video_id: str, server: TheServer, caller: TheCaller, response: Resp
 @router.delete("/{video_id}")
 def delete(video_id: str, server: TheServer, caller: TheCaller) -> Deleted:
     """Take a clip away; one that is still being made is cancelled."""
-    _known(server.queue.cancel(video_id, caller.account_id, delete=True), video_id)
-    return Deleted(id=video_id)
+    if server.queue.cancel(video_id, caller.account_id, delete=True) is None:
+        raise no_video(video_id)
+    return Deleted(id=video_id, object="video.deleted")
 
 
 @router.post("/{video_id}/cancel")
 def cancel(video_id: str, server: TheServer, caller: TheCaller) -> Video:
     """Stop making a clip; one that is done stays as it is."""
-    return server.shown(_known(server.queue.cancel(video_id, caller.account_id), video_id))
+    job = server.queue.cancel(video_id, caller.account_id)
+    if job is None:
+        raise no_video(video_id)
+    return server.shown(job)
 
 
 @router.head("/{video_id}/content", include_in_schema=False)
-@router.get("/{video_id}/content")
+@router.get("/{video_id}/content", response_class=Response, responses=CONTENT)
 def content(
     video_id: str,
     request: Request,
@@ -160,7 +150,7 @@ def content(
     variant: Literal["video", "thumbnail", "spritesheet"] = "video",
 ) -> Response:
     """The finished clip, its first frame, or its frames on one sheet. Ranges are served."""
-    job = _own(server, caller, video_id)
+    job = find_video(server, caller.account_id, video_id)
     if job.status != Status.COMPLETED:
         raise ApiError(404, "video_not_ready", f"the clip is not there: the job is {job.status}")
     kind = MEDIA[variant]
@@ -168,23 +158,12 @@ def content(
     return stored_file(request, server.storage, job.results[variant], kind=kind, name=name, still_good=good)
 
 
-@router.get("/{video_id}/preview", response_class=Response, responses={200: {"content": {"image/webp": {}}}})
+@router.get("/{video_id}/preview", response_class=Response, responses=PREVIEW)
 def preview(video_id: str, server: TheServer, caller: TheCaller) -> Response:
     """How a clip looks that is being made: its latest frame, small."""
-    _own(server, caller, video_id)
+    find_video(server, caller.account_id, video_id)
     with server.database.read() as connection:
         picture = preview_of(connection, video_id)
     if picture is None:
         raise ApiError(404, "no_preview", "there is nothing to be seen yet, or the clip is there already")
     return Response(picture, media_type="image/webp", headers={"cache-control": "no-store"})
-
-
-def _own(server: Server, caller: Caller, video_id: str) -> Job:
-    with server.database.read() as connection:
-        return _known(find(connection, video_id, caller.account_id), video_id)
-
-
-def _known(job: Job | None, video_id: str) -> Job:
-    if job is None:
-        raise ApiError(404, "video_not_found", f"there is no video '{video_id[:80]}'", param="video_id")
-    return job

@@ -128,10 +128,14 @@ def result(
     thumbnail: Annotated[UploadFile, File()],
     spritesheet: Annotated[UploadFile, File()],
 ) -> None:
+    try:
+        told = dict(json.loads(details))
+    except (ValueError, TypeError, RecursionError):
+        raise ApiError(400, "invalid_json", "details: this is no JSON object", param="details") from None
     parts = {"video": video, "thumbnail": thumbnail, "spritesheet": spritesheet}
     assert parts.keys() == MEDIA.keys()
     digests = {name: server.storage.put(part.file) for name, part in parts.items()}
-    _still_its_own(server.queue.finish(job_id, token, digests, json.loads(details)))
+    _still_its_own(server.queue.finish(job_id, token, digests, told))
     with server.database.read() as connection:
         if job := find(connection, job_id):
             server.learn_speed(job)

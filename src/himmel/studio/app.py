@@ -32,6 +32,7 @@ from himmel.studio import (
     api_workers,
 )
 from himmel.studio.metrics import Meters
+from himmel.studio.openapi import ERRORS, describe
 from himmel.studio.server import Server
 
 log = logging.getLogger("himmel.requests")
@@ -53,10 +54,11 @@ ROUTES = (
 
 def make_app(server: Server) -> FastAPI:
     """The application of one server."""
-    app = FastAPI(title="Himmel", version="1", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Himmel", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.server = server
     for module in ROUTES:
-        app.include_router(module.router)
+        app.include_router(module.router, responses=None if module is api_health else ERRORS)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_middleware(RequestNumber, meters=server.meters)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(BadRequest, _bad_request)
@@ -110,7 +112,11 @@ class RequestNumber:
 
 def _envelope(error: ApiError) -> JSONResponse:
     body = {"message": str(error), "type": error.kind, "param": error.param, "code": error.code}
-    return JSONResponse({"error": body}, error.status, error.headers)
+    headers = dict(error.headers)
+    # Clients repeat 409 of themselves, and no client waits for longer than a minute.
+    if error.status == 409 or (error.retry_after or 0) > 60:
+        headers["x-should-retry"] = "false"
+    return JSONResponse({"error": body}, error.status, headers)
 
 
 def _api_error(_: Request, error: Exception) -> JSONResponse:
@@ -129,10 +135,14 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
     return _envelope(ApiError(400, "invalid_value", f"{name}: {first['msg']}", param=name))
 
 
-def _http_error(_: Request, error: Exception) -> JSONResponse:
+def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     codes = {404: "not_found", 405: "method_not_allowed"}
-    return _envelope(ApiError(error.status_code, codes.get(error.status_code, "error"), str(error.detail)))
+    answer = _envelope(ApiError(error.status_code, codes.get(error.status_code, "error"), str(error.detail)))
+    if error.status_code == 405:
+        operations = request.app.openapi()["paths"].get(request.scope["route"].path, {})
+        answer.headers["allow"] = ", ".join(method.upper() for method in operations)
+    return answer
 
 
 def _fault() -> JSONResponse:

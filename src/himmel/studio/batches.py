@@ -11,8 +11,9 @@ import json
 import secrets
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection, Row, func, select, update
 
 from himmel.errors import ApiError
@@ -31,12 +32,21 @@ AT_ONCE = 20  # lines of one batch that wait or run at a time
 OVER = ("completed", "failed", "expired", "cancelled")
 
 
-def create_batch(server: Server, caller: Caller, fields: dict[str, Any]) -> Row[Any]:
+class NewBatch(BaseModel):
+    """The body of a creation."""
+
+    endpoint: Literal["/v1/videos"]
+    completion_window: Literal["24h"]
+    input_file_id: str = Field(max_length=80)
+    metadata: dict[str, str] | None = Field(default=None, max_length=16)
+
+
+def create_batch(server: Server, caller: Caller, wanted: NewBatch) -> Row[Any]:
     """A new batch. Raises ApiError (400, 404); a file that cannot be worked through gives a failed batch."""
-    if fields.get("endpoint") != ENDPOINT or fields.get("completion_window") != WINDOW:
-        raise ApiError(400, "invalid_value", f"allowed: endpoint '{ENDPOINT}', completion_window '{WINDOW}'")
-    file = find_file(server.database, caller.account_id, str(fields.get("input_file_id")))
-    problem = _problem(server, file)
+    file = find_file(server.database, caller.account_id, wanted.input_file_id)
+    if file.purpose != "batch":
+        raise ApiError(400, "invalid_value", "the file must have been brought for a batch", param="input_file_id")
+    total, problem = _examined(server, file)
     now = server.queue.now()
     new = {
         "id": f"batch_{secrets.token_hex(12)}",
@@ -49,7 +59,8 @@ def create_batch(server: Server, caller: Caller, fields: dict[str, Any]) -> Row[
         "expires_at": now + 24 * 3600,
         "next_line": 0,
         "problem": problem,
-        "metadata": fields.get("metadata"),
+        "metadata": wanted.metadata,
+        "total": total,
     }
     with server.database.write() as connection:
         connection.execute(batches.insert().values(**new))
@@ -64,13 +75,6 @@ def find_batch(server: Server, account_id: str, batch_id: str) -> Row[Any]:
     if row is None:
         raise ApiError(404, "batch_not_found", f"there is no batch '{batch_id[:80]}'")
     return row
-
-
-def list_batches(server: Server, account_id: str) -> list[Row[Any]]:
-    """An account's batches, newest first."""
-    mine = select(batches).where(batches.c.account_id == account_id).order_by(batches.c.created_at.desc())
-    with server.database.read() as connection:
-        return list(connection.execute(mine))
 
 
 def cancel_batch(server: Server, account_id: str, batch_id: str) -> Row[Any]:
@@ -90,9 +94,8 @@ def counts_of(server: Server, batch: Row[Any]) -> dict[str, int]:
     with server.database.read() as connection:
         mine = batch_lines.c.batch_id == batch.id
         refused = connection.scalar(select(func.count()).where(mine, batch_lines.c.job_id.is_(None))) or 0
-    total = 0 if batch.status == "failed" else _total(server, batch)
     completed = ended.count(Status.COMPLETED)
-    return {"total": total, "completed": completed, "failed": len(ended) - completed + refused}
+    return {"total": batch.total, "completed": completed, "failed": len(ended) - completed + refused}
 
 
 def advance_batches(server: Server) -> None:
@@ -126,7 +129,8 @@ def _feed(server: Server, batch: Row[Any]) -> bool:
         except ApiError as problem:
             if problem.status == 429 or problem.status >= 500:
                 return False  # the queue's or the disk's trouble, not the line's
-            error = {"code": problem.code, "message": str(problem)}
+            told = {"message": str(problem), "type": problem.kind, "param": problem.param, "code": problem.code}
+            error = {"status": problem.status, "body": {"error": told}}
         with server.database.write() as connection:
             new = {"batch_id": batch.id, "number": number, "custom_id": str(line["custom_id"])[:512]}
             connection.execute(batch_lines.insert().values(**new, job_id=job_id, error=error))
@@ -157,7 +161,7 @@ def _answer(server: Server, row: Row[Any] | None, by_id: dict[str, Job], status:
         code = "batch_expired" if status == "expired" else "batch_cancelled"
         return {"response": None, "error": {"code": code, "message": f"the batch was {status} before this line"}}
     if row.error:
-        return {"response": {"status_code": 400, "body": {"error": row.error}}, "error": None}
+        return {"response": {"status_code": row.error["status"], "body": row.error["body"]}, "error": None}
     if row.job_id not in by_id:
         return {"response": None, "error": {"code": "video_deleted", "message": "the clip was deleted"}}
     video = server.shown(by_id[row.job_id]).model_dump(mode="json")
@@ -172,17 +176,8 @@ def _lines(server: Server, batch: Row[Any], start: int = 0) -> Iterator[dict[str
     yield from map(json.loads, islice(lines, start, None))
 
 
-def _total(server: Server, batch: Row[Any]) -> int:
-    """How many lines a batch has; of one that is over and whose file was deleted, how many were fed."""
-    with server.database.read() as connection:
-        deleted = connection.scalar(select(files.c.deleted_at).where(files.c.id == batch.input_file_id))
-    if deleted and batch.status in OVER:
-        return int(batch.next_line)
-    return sum(1 for _ in _lines(server, batch))
-
-
-def _problem(server: Server, file: Row[Any]) -> dict[str, Any] | None:
-    """Why a file cannot be worked through; None where it can."""
+def _examined(server: Server, file: Row[Any]) -> tuple[int, dict[str, Any] | None]:
+    """How many lines a file has, and why it cannot be worked through; none, and None where it can."""
     seen: set[str] = set()
     for number, text in enumerate(filter(bytes.strip, server.storage.lines(file.digest)), 1):
         try:
@@ -193,13 +188,17 @@ def _problem(server: Server, file: Row[Any]) -> dict[str, Any] | None:
             good = False
         if not good:
             told = f"each line must be custom_id, method 'POST', url '{ENDPOINT}', body"
-            return {"code": "invalid_line", "line": number, "message": told, "param": None}
+            return _problem("invalid_line", told, number)
         if custom_id in seen:
-            return {"code": "duplicate_custom_id", "line": number, "message": "came before", "param": "custom_id"}
+            return _problem("duplicate_custom_id", "came before", number, "custom_id")
         seen.add(custom_id)
         if number > MOST_LINES:
-            return {"code": "too_many_lines", "line": number, "message": f"at most {MOST_LINES}", "param": None}
-    return None if seen else {"code": "empty_file", "line": None, "message": "there is no line", "param": None}
+            return _problem("too_many_lines", f"at most {MOST_LINES}", number)
+    return (len(seen), None) if seen else _problem("empty_file", "there is no line")
+
+
+def _problem(code: str, message: str, line: int | None = None, param: str | None = None) -> tuple[int, dict[str, Any]]:
+    return 0, {"code": code, "line": line, "message": message, "param": param}
 
 
 def _jobs_of(server: Server, batch_id: str) -> list[Job]:

@@ -31,7 +31,7 @@ async def read_body(request: Request, limit: int) -> dict[str, Any]:
     limited = Request(request.scope, _counted(request, limit).__anext__)
     if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
         try:
-            form = await limited.form(max_fields=MOST_FIELDS, max_files=4)
+            form = await limited.form(max_fields=MOST_FIELDS, max_files=4, max_part_size=limit)
         except ApiError:
             raise
         except Exception as error:  # the parser raises its own kinds

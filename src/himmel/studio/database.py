@@ -192,6 +192,7 @@ batches = Table(
     Column("created_at", Float, nullable=False),
     Column("ended_at", Float),
     Column("expires_at", Float, nullable=False),
+    Column("total", Integer, nullable=False),  # lines of the input file
     Column("next_line", Integer, nullable=False),  # of the input file: the first that the queue has not seen
     Column("problem", JSON(none_as_null=True)),
     Column("metadata", JSON(none_as_null=True)),

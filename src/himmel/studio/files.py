@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from sqlalchemy import Row, select, update
 
 from himmel.errors import ApiError
-from himmel.studio.database import Database, files
+from himmel.studio.database import Database, batches, files
 from himmel.studio.storage import Storage
 
 
@@ -39,17 +39,11 @@ def find_file(database: Database, account_id: str, file_id: str) -> Row[Any]:
     return row
 
 
-def list_files(database: Database, account_id: str, purpose: str | None) -> list[Row[Any]]:
-    """An account's files, newest first."""
-    mine = (files.c.account_id == account_id) & files.c.deleted_at.is_(None)
-    if purpose:
-        mine &= files.c.purpose == purpose
-    with database.read() as connection:
-        return list(connection.execute(select(files).where(mine).order_by(files.c.created_at.desc())))
-
-
 def forget_file(database: Database, account_id: str, file_id: str) -> None:
-    """Take a file away. Raises ApiError (404)."""
+    """Take a file away. Raises ApiError (404), and (409) for one that a batch is being worked through from."""
     find_file(database, account_id, file_id)
+    in_use = select(batches.c.id).where(batches.c.input_file_id == file_id, batches.c.ended_at.is_(None))
     with database.write() as connection:
+        if batch_id := connection.scalar(in_use):
+            raise ApiError(409, "file_in_use", f"'{batch_id}' is working through this file; cancel it, or wait")
         connection.execute(update(files).where(files.c.id == file_id).values(deleted_at=time.time()))

@@ -96,15 +96,29 @@ class Queue:
             raise ApiError(429, "too_many_queued", told, retry_after=60)
 
     def refuse(
-        self, account_id: str, request: dict[str, Any], code: str, message: str, *, key_id: str, parent_id: str | None
+        self,
+        account_id: str,
+        request: dict[str, Any],
+        code: str,
+        message: str,
+        *,
+        key_id: str,
+        parent_id: str | None,
+        once: tuple[str, str] | None = None,
     ) -> Job:
-        """Keep a job that has failed before it began, so that clients learn of it where they look."""
+        """Keep a job that has failed before it began, so that clients learn of it where they look.
+
+        ``once`` as in :meth:`accept`.
+        """
         ended = {"status": Status.FAILED, "completed_at": self.now(), "error_code": code, "error_message": message}
         whose = {"key_id": key_id, "parent_id": parent_id}
         with self.database.write() as connection:
             connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update())
-            told = {"details": {"refusal_rule": code}}
-            job = self._insert(connection, account_id, request, cost=0.0, priority=0, **whose, **ended, **told)
+            if once and (known := _accepted_before(connection, account_id, *once)):
+                return known
+            key, digest = once or (None, None)
+            named = {"idempotency_key": key, "body_digest": digest, "details": {"refusal_rule": code}}
+            job = self._insert(connection, account_id, request, cost=0.0, priority=0, **whose, **ended, **named)
             announce(connection, account_id, job.id, "video.failed", self.now())
             return job
 

@@ -5,9 +5,9 @@ Owns: validating the fields of a request, and turning a job into the Videos API'
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
 from sqlalchemy import Row
 
 from himmel.errors import ApiError, BadRequest
@@ -16,9 +16,42 @@ from himmel.studio.jobs import Job, Status
 from himmel.studio.queue import Place
 
 LONGEST_PROMPT = 32_000
-MOST_AT_ONCE = 10
 DEFAULT_SIZE = "720x1280"
+MOST_CHARACTERS = 2
+MOST_AT_ONCE = 10
 Body = TypeVar("Body", bound=BaseModel)
+
+
+def _some_seconds(value: object) -> str:
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        raise ValueError("seconds must be a number, for example '4'") from None
+    low, high = RANGES["seconds"]
+    if not low <= seconds <= high:
+        raise ValueError(f"seconds must be between {low} and {high}")
+    return str(value)
+
+
+_low, _high = RANGES["seconds"]
+Seconds = Annotated[
+    str,
+    BeforeValidator(_some_seconds),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,3})?$"},
+                {"type": "number", "minimum": _low, "maximum": _high},
+            ]
+        }
+    ),
+]
+
+
+class CharacterId(BaseModel):
+    """Which character a clip shall show."""
+
+    id: str = Field(max_length=80)
 
 
 def _within(name: str) -> Any:
@@ -38,22 +71,10 @@ class Sampling(BaseModel):
     negative_prompt: str = Field(default="", max_length=LONGEST_PROMPT)
 
 
-class CharacterId(BaseModel):
-    """Which character a clip shall show."""
-
-    id: str = Field(max_length=80)
-
-
-class CreateVideo(Sampling):
-    """The body of POST /v1/videos."""
+class Prompted(Sampling):
+    """The body of a remix, and what all bodies that make a clip have."""
 
     prompt: str = Field(min_length=1, max_length=LONGEST_PROMPT)
-    model: str = Field(default="sora-2", min_length=1, max_length=120)
-    seconds: str = "4"
-    size: str = DEFAULT_SIZE
-    n: int = Field(default=1, ge=1, le=MOST_AT_ONCE, description="Clips of this prompt, with seeds that follow on.")
-    priority: int = Field(default=0, ge=-9, le=9, description="Before or after other clips of the same account.")
-    characters: list[CharacterId] = Field(default_factory=list, max_length=2)
 
     @field_validator("prompt")
     @classmethod
@@ -62,17 +83,16 @@ class CreateVideo(Sampling):
             raise ValueError("the prompt is empty")
         return value
 
-    @field_validator("seconds", mode="before")
-    @classmethod
-    def _some_seconds(cls, value: object) -> str:
-        try:
-            seconds = float(str(value))
-        except ValueError:
-            raise ValueError("seconds must be a number, for example '4'") from None
-        low, high = RANGES["seconds"]
-        if not low <= seconds <= high:
-            raise ValueError(f"seconds must be between {low} and {high}")
-        return str(value)
+
+class CreateVideo(Prompted):
+    """The body of POST /v1/videos; a first frame comes as ``input_reference``."""
+
+    model: str = Field(default="sora-2", min_length=1, max_length=120)
+    seconds: Seconds = "4"
+    size: str = Field(default=DEFAULT_SIZE, description="WIDTHxHEIGHT, even numbers from 16 to 4096.")
+    n: int = Field(default=1, ge=1, le=MOST_AT_ONCE, description="Clips of this prompt, with seeds that follow on.")
+    priority: int = Field(default=0, ge=-9, le=9, description="Before or after other clips of the same account.")
+    characters: list[CharacterId] = Field(default=[], max_length=MOST_CHARACTERS)
 
     @field_validator("size")
     @classmethod
@@ -83,22 +103,22 @@ class CreateVideo(Sampling):
             raise ValueError(str(error)) from None
 
 
+class EditVideo(Prompted):
+    """The body of POST /v1/videos/edits, beside the ``video``; a file needs a ``model`` too."""
+
+    model: str | None = Field(default=None, min_length=1, max_length=120)
+
+
+class ExtendVideo(EditVideo):
+    """The body of POST /v1/videos/extensions, beside the ``video``; ``seconds`` are added to it."""
+
+    seconds: Seconds
+
+
 class NewCharacter(BaseModel):
-    """The fields, beside the clip, of POST /v1/videos/characters."""
+    """The body of POST /v1/videos/characters, beside the ``video``."""
 
     name: str = Field(min_length=1, max_length=80)
-
-
-class Character(BaseModel):
-    """A character as clients of the Videos API know it."""
-
-    id: str
-    name: str
-    created_at: int
-
-    @classmethod
-    def of(cls, row: Row[Any]) -> Character:
-        return cls(id=row.id, name=row.name, created_at=int(row.created_at))
 
 
 class VideoError(BaseModel):
@@ -108,12 +128,22 @@ class VideoError(BaseModel):
     message: str
 
 
+class Used(BaseModel):
+    """The settings of a clip; None where the model's own is meant and no worker has told it yet."""
+
+    model: str
+    seed: int
+    steps: int | None
+    guidance: float | None
+    fps: int | None
+
+
 class Himmel(BaseModel):
     """What this server says beyond the Videos API."""
 
     queue_position: int | None = Field(description="How many jobs will be served before this one.")
     eta_seconds: tuple[float, float] | None = Field(description="Seconds until the clip is there, from … to.")
-    settings: dict[str, Any] = Field(description="The settings that are used, the seed among them.")
+    settings: Used = Field(description="The settings that are used, the seed among them.")
     seed: int
     native_size: str | None = Field(description="The size that the model drew at, before scaling.")
     compute_seconds: float | None = Field(description="What the job cost.")
@@ -158,13 +188,12 @@ class Video(BaseModel):
             prompt=request["prompt"],
             seconds=request["asked_seconds"],
             size=request["size"],
-            remixed_from_video_id=job.parent_id,
+            remixed_from_video_id=job.parent_id if request.get("task") == "remix" else None,
             error=VideoError(code=job.error_code, message=job.error_message or "") if job.error_code else None,
             himmel=Himmel(
                 queue_position=place.ahead if place and job.status == Status.QUEUED else None,
                 eta_seconds=place.seconds if place else None,
-                settings={name: request[name] for name in ("model", "seed", "steps", "guidance", "fps")}
-                | job.details.get("settings", {}),
+                settings=Used(**{name: request[name] for name in Used.model_fields} | job.details.get("settings", {})),
                 seed=request["seed"],
                 native_size=job.details.get("native_size"),
                 compute_seconds=round(job.cost, 3) if job.status == Status.COMPLETED else None,
@@ -175,28 +204,24 @@ class Video(BaseModel):
         )
 
 
-class VideoList(BaseModel):
-    """A page of jobs."""
-
-    object: Literal["list"] = "list"
-    data: list[Video]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
-
-
-def whole_list(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """A list that has no further pages, of objects that have an ``id``."""
-    ends = {"first_id": found[0]["id"] if found else None, "last_id": found[-1]["id"] if found else None}
-    return {"object": "list", "data": found, "has_more": False, **ends}
-
-
 class Deleted(BaseModel):
-    """The answer to a deletion."""
+    """The answer to a deletion; ``object`` says of what."""
 
     id: str
-    object: Literal["video.deleted"] = "video.deleted"
+    object: Literal["video.deleted", "file", "webhook_endpoint.deleted"]
     deleted: Literal[True] = True
+
+
+class Character(BaseModel):
+    """Somebody who shall be in clips."""
+
+    id: str
+    name: str
+    created_at: int
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> Character:
+        return cls(id=row.id, name=row.name, created_at=int(row.created_at))
 
 
 def validated(kind: type[Body], fields: dict[str, Any]) -> Body:

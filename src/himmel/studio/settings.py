@@ -27,7 +27,7 @@ class Settings:
     port: int = 8000
     workers: int = 1
     model: str = "papercut"
-    aliases: str = "sora-2=,sora-2-pro="
+    aliases: str = "sora-2=,sora-2-pro=,sora-2-2025-10-06=,sora-2-2025-12-08=,sora-2-pro-2025-10-06="
     database_url: str = ""
     lease_seconds: float = 30.0
     queued_per_account: int = 1000

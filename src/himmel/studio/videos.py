@@ -14,19 +14,22 @@ import re
 import secrets
 from typing import Any
 
+from sqlalchemy import Row
 from starlette.datastructures import UploadFile
 
 from himmel.errors import ApiError
 from himmel.spec import MAX_SEED
 from himmel.studio.auth import Caller
-from himmel.studio.characters import find_character
+from himmel.studio.characters import find_character, keep_character
 from himmel.studio.files import find_file
-from himmel.studio.jobs import Job
-from himmel.studio.schemas import DEFAULT_SIZE, CreateVideo, validated
+from himmel.studio.jobs import Job, Status, find
+from himmel.studio.schemas import CreateVideo, EditVideo, ExtendVideo, NewCharacter, Prompted, validated
 from himmel.studio.server import Server
 
 PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")  # what JPEG, PNG and WebP begin with
 REFERENCE = "input_reference"
+LONGEST_URL = 20_971_520  # letters of an image_url
+LONGEST_EXTENSION, LONGEST_EXTENDED, MOST_EXTENSIONS = 20, 120, 6  # seconds, seconds, times
 
 
 def create_video(server: Server, caller: Caller, fields: dict[str, Any], once: str | None = None) -> Job:
@@ -35,14 +38,14 @@ def create_video(server: Server, caller: Caller, fields: dict[str, Any], once: s
     Raises ApiError.
     """
     body = validated(CreateVideo, fields)
-    values = _settled(server, caller, body)
-    if body.characters:
-        return _without_characters(server, caller, body, values)
+    values = _settled(server, caller, body, "create")
     picture = _picture(server, caller.account_id, fields.get(REFERENCE))
+    for character in body.characters:
+        _check_character(server, caller.account_id, character.id, body.prompt)
+    if body.characters:
+        return _refused(server, caller, values, None, once)
     server.space.check_jobs(values, body.n)
     values["first_frame"] = server.storage.put(io.BytesIO(picture)) if picture else None
-    same = json.dumps([body.model_dump(), values["first_frame"]], sort_keys=True)
-    digest = hashlib.sha256(same.encode()).hexdigest()
     seeds = [(values["seed"] + number) % (MAX_SEED + 1) for number in range(body.n)]
     return server.queue.accept(
         caller.account_id,
@@ -50,43 +53,84 @@ def create_video(server: Server, caller: Caller, fields: dict[str, Any], once: s
         server.cost_of(values),
         key_id=caller.key_id,
         priority=body.priority,
-        once=(once, digest) if once else None,
+        once=_once(once, body.model_dump(), values["first_frame"]),
     )
 
 
-def refuse_task(server: Server, caller: Caller, task: str, fields: dict[str, Any], parent: Job | None) -> Job:
-    """A job that says that the model cannot do this task; never another clip in its place. Raises ApiError."""
-    if parent is None and not isinstance(fields.get("video"), UploadFile):
-        raise ApiError(400, "invalid_value", "give the clip: a file, or {'id': …}", param="video")
+def edit_video(server: Server, caller: Caller, fields: dict[str, Any], once: str | None = None) -> Job:
+    """A job that changes a clip of the account's or one that comes with the body. Raises ApiError."""
+    body = validated(EditVideo, fields)
+    parent = _given_clip(server, caller.account_id, fields)
+    if parent is None and body.model is None:
+        raise ApiError(400, "invalid_value", "model: a file needs to be told the model too", param="model")
+    return _derived(server, caller, "edit", body, parent, once)
+
+
+def extend_video(server: Server, caller: Caller, fields: dict[str, Any], once: str | None = None) -> Job:
+    """A job that goes on from a clip; its seconds are those of both together. Raises ApiError."""
+    body = validated(ExtendVideo, fields)
+    parent = _given_clip(server, caller.account_id, fields)
+    whole = float(body.seconds) + (float(parent.request["asked_seconds"]) if parent else 0)
+    if float(body.seconds) > LONGEST_EXTENSION or whole > LONGEST_EXTENDED:
+        allowed = f"at most {LONGEST_EXTENSION} at a time, and {LONGEST_EXTENDED} in all"
+        raise ApiError(400, "invalid_value", f"seconds: {allowed}", param="seconds")
+    if parent and _extensions(server, caller.account_id, parent) >= MOST_EXTENSIONS:
+        raise ApiError(400, "invalid_value", f"video: it was extended {MOST_EXTENSIONS} times already", param="video")
+    return _derived(server, caller, "extend", body, parent, once, asked_seconds=f"{whole:g}")
+
+
+def remix_video(server: Server, caller: Caller, parent: Job, fields: dict[str, Any], once: str | None = None) -> Job:
+    """A job that makes a clip anew in another way. Raises ApiError."""
+    return _derived(server, caller, "remix", validated(Prompted, fields), _completed(parent), once)
+
+
+def _derived(
+    server: Server, caller: Caller, task: str, body: Prompted, parent: Job | None, once: str | None, **more: str
+) -> Job:
+    """A job on a clip: what the body leaves open is as it was in the clip."""
     was = parent.request if parent else {}
-    usual = {"model": was.get("asked_model", "sora-2"), "size": was.get("size", DEFAULT_SIZE)}
-    body = validated(CreateVideo, usual | {"seconds": was.get("asked_seconds", "4")} | fields)
-    values = _settled(server, caller, body)
-    return _refused(server, caller, values, f"{task} clips", parent.id if parent else None)
+    usual = {"model": was.get("asked_model"), "size": was.get("size"), "seconds": was.get("asked_seconds")}
+    said = {name: value for name, value in (usual | body.model_dump(exclude_none=True)).items() if value is not None}
+    values = _settled(server, caller, validated(CreateVideo, said), task) | more
+    return _refused(server, caller, values, parent, once)
 
 
-def _without_characters(server: Server, caller: Caller, body: CreateVideo, values: dict[str, Any]) -> Job:
-    """The failed job of a body with characters, which no model of ours knows how to draw. Raises ApiError."""
-    for given in body.characters:
-        if find_character(server.database, caller.account_id, given.id).name not in body.prompt:
-            raise ApiError(400, "invalid_value", "the names of the characters must stand in the prompt", param="prompt")
-    return _refused(server, caller, values, "show characters", None)
+def _refused(server: Server, caller: Caller, values: dict[str, Any], parent: Job | None, once: str | None) -> Job:
+    """A job that says that the model cannot do this; never another clip in its place."""
+    what = {"create": "show characters", "edit": "edit clips", "extend": "extend clips", "remix": "remix clips"}
+    message = f"the model '{values['model']}' cannot {what[values['task']]} yet"
+    asked = {name: value for name, value in values.items() if name != "seed"}
+    told = _once(once, asked, parent.id if parent else None)
+    parent_id = parent.id if parent else None
+    whose = (caller.account_id, values, "task_not_supported", message)
+    return server.queue.refuse(*whose, key_id=caller.key_id, parent_id=parent_id, once=told)
 
 
-def _refused(server: Server, caller: Caller, values: dict[str, Any], task: str, parent_id: str | None) -> Job:
-    message = f"the model '{values['model']}' cannot {task} yet"
-    return server.queue.refuse(
-        caller.account_id, values, "task_not_supported", message, key_id=caller.key_id, parent_id=parent_id
-    )
+def new_character(server: Server, caller: Caller, fields: dict[str, Any]) -> Row[Any]:
+    """A character of a body: its name, and the clip that shows it. Raises ApiError."""
+    name, clip = validated(NewCharacter, fields).name, fields.get("video")
+    if not isinstance(clip, UploadFile):
+        raise ApiError(400, "invalid_value", "video: give the clip as a file", param="video")
+    check_clip(clip)
+    server.space.check(clip.size or 0)
+    return keep_character(server.database, caller.account_id, name, server.storage.put(clip.file))
 
 
-def _settled(server: Server, caller: Caller, body: CreateVideo) -> dict[str, Any]:
+def _once(key: str | None, *asked: object) -> tuple[str, str] | None:
+    """An idempotency key and the digest of what came with it."""
+    if key is None:
+        return None
+    return key, hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _settled(server: Server, caller: Caller, body: CreateVideo, task: str) -> dict[str, Any]:
     """The request as it is kept: with the model that is meant and the seed that is used. Raises ApiError (400)."""
     model = server.settings.model_for(body.model)
     if model != server.settings.model:
         raise ApiError(400, "model_not_found", f"there is no model '{body.model}' here", param="model")
     caller.check_model(model)
     return body.model_dump() | {
+        "task": task,
         "asked_model": body.model,
         "model": model,
         "asked_seconds": body.seconds,
@@ -94,6 +138,62 @@ def _settled(server: Server, caller: Caller, body: CreateVideo) -> dict[str, Any
         "seed": secrets.randbelow(MAX_SEED + 1) if body.seed is None else body.seed,
         "first_frame": None,
     }
+
+
+def _given_clip(server: Server, account_id: str, fields: dict[str, Any]) -> Job | None:
+    """The clip that a body names by its number; None for one that comes with it as a file. Raises ApiError."""
+    match fields.get("video"):
+        case UploadFile() as given:
+            check_clip(given)
+            return None
+        case {"id": str(video_id), **others} if not others:
+            return _completed(find_video(server, account_id, video_id))
+    raise ApiError(400, "invalid_value", "video: give the clip, a file or {'id': …}", param="video")
+
+
+def check_clip(given: UploadFile) -> None:
+    """Raise ApiError (400) for a file that does not begin as an MP4 does."""
+    start = given.file.read(12)
+    given.file.seek(0)
+    if start[4:8] != b"ftyp":
+        raise ApiError(400, "invalid_video", "video: the clip must be an MP4", param="video")
+
+
+def find_video(server: Server, account_id: str, video_id: str) -> Job:
+    """A job of this account. Raises ApiError (404)."""
+    with server.database.read() as connection:
+        job = find(connection, video_id, account_id)
+    if job is None:
+        raise no_video(video_id)
+    return job
+
+
+def no_video(video_id: str) -> ApiError:
+    return ApiError(404, "video_not_found", f"there is no video '{video_id[:80]}'", param="video_id")
+
+
+def _completed(parent: Job) -> Job:
+    if parent.status != Status.COMPLETED:
+        message = f"the clip is not there: the job is {parent.status}"
+        raise ApiError(400, "video_not_ready", message, param="video")
+    return parent
+
+
+def _extensions(server: Server, account_id: str, job: Job) -> int:
+    """How often a clip was extended to become what it is; a clip that was deleted since ends the count."""
+    count = 0
+    with server.database.read() as connection:
+        found: Job | None = job
+        while found and found.request.get("task") == "extend":
+            count += 1
+            found = find(connection, found.parent_id, account_id) if found.parent_id else None
+    return count
+
+
+def _check_character(server: Server, account_id: str, character_id: str, prompt: str) -> None:
+    name = find_character(server.database, account_id, character_id).name
+    if name not in prompt:
+        raise ApiError(400, "invalid_value", f"prompt: the name '{name}' must be in it", param="prompt")
 
 
 def _picture(server: Server, account_id: str, given: Any) -> bytes | None:
@@ -116,6 +216,8 @@ def _picture(server: Server, account_id: str, given: Any) -> bytes | None:
 
 
 def _fetched(server: Server, url: str) -> bytes:
+    if len(url) > LONGEST_URL:
+        raise ApiError(400, "invalid_value", f"image_url: at most {LONGEST_URL} characters", param=REFERENCE)
     if found := re.match(r"data:image/(?:jpeg|png|webp);base64,", url):
         try:
             return base64.b64decode(url[found.end() :], validate=True)

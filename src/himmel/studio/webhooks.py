@@ -77,12 +77,6 @@ class Webhooks:
             raise ApiError(404, "webhook_endpoint_not_found", f"there is no webhook endpoint '{endpoint_id[:80]}'")
         return row
 
-    def list(self, account_id: str) -> list[Row[Any]]:
-        """All endpoints of an account, oldest first."""
-        mine = webhook_endpoints.c.account_id == account_id
-        with self.database.read() as connection:
-            return list(connection.execute(select(webhook_endpoints).where(mine).order_by("created_at")))
-
     def change(self, account_id: str, endpoint_id: str, changes: Mapping[str, object]) -> Row[Any]:
         """Change name, URL or event types. Raises ApiError (400, 404)."""
         if "url" in changes:

@@ -27,6 +27,19 @@ def test_resizing_to_the_same_size_changes_nothing():
     assert resize_frames(frames, Size(24, 16)) is frames
 
 
+@pytest.mark.parametrize(("width", "height"), [(72, 128), (128, 72), (96, 96)])
+def test_a_disc_stays_a_disc_in_other_proportions(width, height):
+    rows, columns = np.mgrid[:64, :64]
+    disc = np.where(np.hypot(rows - 31.5, columns - 31.5) < 12, 255, 0).astype(np.uint8)
+    frames = resize_frames(np.repeat(disc[None, ..., None], 3, axis=-1), Size(width, height))
+    assert frames.shape == (1, height, width, 3)
+    rows, columns = np.nonzero(frames[0, ..., 0] > 127)
+    larger = max(width, height) / 64  # the picture fills the longer side
+    assert np.ptp(rows) + 1 == pytest.approx(24 * larger, abs=1.5)
+    assert np.ptp(columns) + 1 == pytest.approx(24 * larger, abs=1.5)
+    assert (rows.mean(), columns.mean()) == pytest.approx(((height - 1) / 2, (width - 1) / 2), abs=0.5)
+
+
 def test_cropping_keeps_the_middle():
     picture = np.zeros((16, 48, 3), np.uint8)
     picture[:, 16:32] = 255
