@@ -197,7 +197,9 @@ def test_what_the_model_cannot_do_yet_fails_with_a_code(running):
     asked = [
         client.videos.remix(video.id, prompt="a dog"),
         client.videos.edit(
-            prompt="a dog", video=("clip.mp4", b"some bytes", "video/mp4"), extra_body={"model": "sora-2"}
+            prompt="a dog",
+            video=("clip.mp4", client.videos.download_content(video.id).read(), "video/mp4"),
+            extra_body={"model": "sora-2"},
         ),
     ]
     body = {"prompt": "it goes on", "seconds": "4", "video": {"id": video.id}}  # by number only as JSON

@@ -5,6 +5,7 @@ Owns: starting, watching and ending them.
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -15,10 +16,12 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from himmel.studio.batches import advance_batches
+from himmel.studio.http import protocol
 
 if TYPE_CHECKING:
     from himmel.studio.server import Server
 
+log = logging.getLogger("himmel.studio")
 WATCH_SECONDS = 1.0
 
 
@@ -31,7 +34,13 @@ def serve_with_workers(server: Server) -> None:
     over = threading.Event()
     helpers = [threading.Thread(target=work, args=(server, over)) for work in (_watch, _deliver)]
     config = uvicorn.Config(
-        make_app(server), settings.host, settings.port, log_level="warning", lifespan="off", timeout_keep_alive=30
+        make_app(server),
+        settings.host,
+        settings.port,
+        http=protocol(settings.header_seconds, settings.body_seconds),
+        log_level="warning",
+        lifespan="off",
+        timeout_keep_alive=30,
     )
     for helper in helpers:
         helper.start()
@@ -48,8 +57,11 @@ def serve_with_workers(server: Server) -> None:
 def _deliver(server: Server, over: threading.Event) -> None:
     """Feed batches, and deliver webhooks as they fall due."""
     while not over.wait(WATCH_SECONDS):
-        advance_batches(server)
-        server.webhooks.deliver_due()
+        for work in (lambda: advance_batches(server), server.webhooks.deliver_due):
+            try:
+                work()
+            except Exception:  # one bad batch must not keep all others from being served
+                log.exception("batches or webhooks could not go on; trying again")
 
 
 def _watch(server: Server, over: threading.Event) -> None:

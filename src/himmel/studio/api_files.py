@@ -16,7 +16,7 @@ from starlette.datastructures import UploadFile
 from himmel.errors import ApiError
 from himmel.studio.api_videos import TheCaller, TheServer
 from himmel.studio.batches import LARGEST
-from himmel.studio.bodies import read_body
+from himmel.studio.bodies import file_name, read_body
 from himmel.studio.files import find_file, forget_file, keep_file, list_files
 from himmel.studio.schemas import whole_list
 
@@ -30,14 +30,13 @@ router = APIRouter(prefix="/v1/files", tags=["files"])
 @router.post("", openapi_extra=BODY)
 async def create(request: Request, server: TheServer, caller: TheCaller) -> dict[str, Any]:
     """Bring a file: lines of a batch, or a picture that clips shall start from."""
-    fields = await read_body(request, LARGEST)
+    fields = await read_body(request, LARGEST, text=1000)
     file, purpose = fields.get("file"), fields.get("purpose")
     if not isinstance(file, UploadFile):
         raise ApiError(400, "invalid_value", "give the file", param="file")
     if purpose not in PURPOSES:
         raise ApiError(400, "invalid_value", f"allowed: {', '.join(PURPOSES)}", param="purpose")
-    name = (file.filename or "file")[:200]
-    keeping = (server.database, server.storage, caller.account_id, name, purpose, file.file)
+    keeping = (server.database, server.storage, caller.account_id, file_name(file), purpose, file.file)
     return _shown(await run_in_threadpool(keep_file, *keeping))
 
 

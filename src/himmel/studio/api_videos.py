@@ -19,8 +19,9 @@ from himmel.studio.database import jobs
 from himmel.studio.jobs import FINAL, Job, Status, find
 from himmel.studio.schemas import CreateVideo, Deleted, Video, VideoList
 from himmel.studio.server import Server, caller_of, server_of
-from himmel.studio.videos import create_video, refuse_task
+from himmel.studio.videos import TEXT, create_video, refuse_task
 
+LONGEST_KEY = 200  # characters
 MEDIA = {"video": "video/mp4", "thumbnail": "image/webp", "spritesheet": "image/jpeg"}
 BODY = {
     "requestBody": {
@@ -39,8 +40,10 @@ TheCaller = Annotated[Caller, Depends(caller_of)]
 @router.post("", status_code=201, openapi_extra=BODY)
 async def create(request: Request, server: TheServer, caller: TheCaller) -> Video:
     """Make a clip from a prompt, and from a first frame where one is given."""
-    fields = await read_body(request, server.settings.upload_bytes)
+    fields = await read_body(request, server.settings.upload_bytes, TEXT)
     once = request.headers.get("idempotency-key")
+    if once and len(once) > LONGEST_KEY:
+        raise ApiError(400, "invalid_value", f"an idempotency key has at most {LONGEST_KEY} characters")
     return await run_in_threadpool(lambda: server.shown(create_video(server, caller.account_id, fields, once)))
 
 
@@ -63,7 +66,7 @@ async def remix(video_id: str, request: Request, server: TheServer, caller: TheC
 
 
 async def _derived(task: str, request: Request, server: Server, caller: Caller, video_id: str | None = None) -> Video:
-    fields = await read_body(request, server.settings.upload_bytes)
+    fields = await read_body(request, server.settings.upload_bytes, TEXT)
     given = fields.get("video")
     parent_id = video_id or (str(given.get("id")) if isinstance(given, dict) else None)
 

@@ -6,17 +6,23 @@ answered 409 from then on.
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import UploadFile
 
 from himmel.errors import ApiError
 from himmel.studio.api_videos import MEDIA, TheServer
+from himmel.studio.bodies import read_body
 from himmel.studio.jobs import find
-from himmel.studio.server import check_worker
+from himmel.studio.schemas import validated
+from himmel.studio.server import Server, check_worker
+from himmel.studio.strict_json import parsed
+
+LARGEST = 2_000_000_000  # bytes of a clip with its pictures
 
 router = APIRouter(prefix="/workers", tags=["workers"], dependencies=[Depends(check_worker)])
 
@@ -51,6 +57,18 @@ class Failure(BaseModel):
     message: str = Field(max_length=2000)
 
 
+class Result(BaseModel):
+    """A clip that was made: the form's fields."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    token: int
+    details: str = Field(max_length=100_000)
+    video: UploadFile
+    thumbnail: UploadFile
+    spritesheet: UploadFile
+
+
 @router.post("/claim", responses={204: {"description": "nothing waits"}})
 def claim(body: Claim, server: TheServer, response: Response) -> Leased | None:
     job = server.queue.claim(body.worker)
@@ -76,19 +94,14 @@ def first_frame(job_id: str, token: int, server: TheServer) -> FileResponse:
 
 
 @router.post("/jobs/{job_id}/result", status_code=204)
-def result(
-    job_id: str,
-    server: TheServer,
-    token: Annotated[int, Form()],
-    details: Annotated[str, Form(max_length=100_000)],
-    video: Annotated[UploadFile, File()],
-    thumbnail: Annotated[UploadFile, File()],
-    spritesheet: Annotated[UploadFile, File()],
-) -> None:
-    parts = {"video": video, "thumbnail": thumbnail, "spritesheet": spritesheet}
-    assert parts.keys() == MEDIA.keys()
-    digests = {name: server.storage.put(part.file) for name, part in parts.items()}
-    _still_its_own(server.queue.finish(job_id, token, digests, json.loads(details)))
+async def result(job_id: str, request: Request, server: TheServer) -> None:
+    # Read here and not by the framework, which would take a stranger's files before it asks who sends them.
+    await run_in_threadpool(_keep, server, job_id, validated(Result, await read_body(request, LARGEST, text=100_000)))
+
+
+def _keep(server: Server, job_id: str, made: Result) -> None:
+    digests = {name: server.storage.put(getattr(made, name).file) for name in MEDIA}
+    _still_its_own(server.queue.finish(job_id, made.token, digests, parsed(made.details.encode())))
     with server.database.read() as connection:
         if job := find(connection, job_id):
             server.learn_speed(job)

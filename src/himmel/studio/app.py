@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from himmel.errors import ApiError, BadRequest
 from himmel.studio import api_batches, api_files, api_health, api_models, api_videos, api_webhooks, api_workers
+from himmel.studio.reception import Reception
 from himmel.studio.server import Server
 
 log = logging.getLogger("himmel.studio")
@@ -28,6 +29,7 @@ def make_app(server: Server) -> FastAPI:
     app.state.server = server
     for module in (api_videos, api_files, api_batches, api_models, api_webhooks, api_workers, api_health):
         app.include_router(module.router)
+    app.add_middleware(Reception, seconds=server.settings.body_seconds, envelope=_envelope)
     app.add_middleware(RequestNumber)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(BadRequest, _bad_request)
@@ -78,7 +80,7 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    codes = {404: "not_found", 405: "method_not_allowed"}
+    codes = {400: "invalid_body", 404: "not_found", 405: "method_not_allowed"}
     return _envelope(ApiError(error.status_code, codes.get(error.status_code, "error"), str(error.detail)))
 
 

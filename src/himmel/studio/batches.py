@@ -11,7 +11,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, Row, func, select, update
 
@@ -20,12 +20,14 @@ from himmel.studio.database import batch_lines, batches, jobs
 from himmel.studio.files import find_file, keep_file
 from himmel.studio.jobs import FINAL, Job, Status
 from himmel.studio.server import Server
-from himmel.studio.videos import create_video
+from himmel.studio.strict_json import parsed
+from himmel.studio.videos import TEXT, create_video
 
 ENDPOINT = "/v1/videos"
 WINDOW = "24h"
 MOST_LINES = 50_000
 LARGEST = 200_000_000  # bytes of a file
+LONGEST_ID = 512  # characters of a custom_id
 AT_ONCE = 20  # lines of one batch that wait or run at a time
 OVER = ("completed", "failed", "expired", "cancelled")
 
@@ -120,11 +122,11 @@ def _feed(server: Server, batch: Row[Any]) -> bool:
             job_id = create_video(server, batch.account_id, line["body"], once).id
             waiting += 1
         except ApiError as problem:
-            if problem.status in (429, 507):
-                return False  # the queue's or the disk's trouble, not the line's
+            if problem.status in (429, 503, 507):
+                return False  # the server's trouble, not the line's
             error = {"code": problem.code, "message": str(problem)}
         with server.database.write() as connection:
-            new = {"batch_id": batch.id, "number": number, "custom_id": str(line["custom_id"])[:512]}
+            new = {"batch_id": batch.id, "number": number, "custom_id": line["custom_id"]}
             connection.execute(batch_lines.insert().values(**new, job_id=job_id, error=error))
             _set_in(connection, batch.id, next_line=number + 1)
     return waiting == 0
@@ -164,19 +166,25 @@ def _lines(server: Server, batch: Row[Any], start: int = 0) -> Iterator[dict[str
     """The batch's lines from number ``start`` on; they were all found readable when it was made."""
     file = find_file(server.database, batch.account_id, batch.input_file_id)
     with server.storage.path(file.digest).open("rb") as lines:
-        yield from map(json.loads, islice(filter(bytes.strip, lines), start, None))
+        yield from map(parsed, islice(_texts(lines), start, None))
+
+
+def _texts(file: BinaryIO) -> Iterator[bytes]:
+    """The lines that hold something; one that is too long comes in pieces, none of which is a whole line."""
+    return filter(bytes.strip, iter(lambda: file.readline(TEXT), b""))
 
 
 def _problem(server: Server, file: Row[Any]) -> dict[str, Any] | None:
     """Why a file cannot be worked through; None where it can."""
     seen: set[str] = set()
     with server.storage.path(file.digest).open("rb") as lines:
-        for number, text in enumerate(filter(bytes.strip, lines), 1):
+        for number, text in enumerate(_texts(lines), 1):
             try:
-                line = json.loads(text)
+                line = parsed(text)
                 custom_id, whole = line["custom_id"], isinstance(line["body"], dict)
-                good = (line["method"], line["url"]) == ("POST", ENDPOINT) and isinstance(custom_id, str) and whole
-            except (ValueError, KeyError, TypeError, RecursionError):
+                named = isinstance(custom_id, str) and len(custom_id) <= LONGEST_ID
+                good = (line["method"], line["url"]) == ("POST", ENDPOINT) and named and whole
+            except (ApiError, KeyError, TypeError):
                 good = False
             if not good:
                 told = f"each line must be custom_id, method 'POST', url '{ENDPOINT}', body"

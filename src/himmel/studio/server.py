@@ -14,6 +14,7 @@ from fastapi import Request
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller, Keys
 from himmel.studio.database import Database
+from himmel.studio.intake import Intake
 from himmel.studio.jobs import FINAL, Job
 from himmel.studio.outbound import Outbound
 from himmel.studio.queue import Queue
@@ -35,6 +36,7 @@ class Server:
     keys: Keys
     queue: Queue
     webhooks: Webhooks
+    intake: Intake
     speed: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -55,6 +57,7 @@ class Server:
                 draining=(settings.data_dir / DRAINING).exists,
             ),
             Webhooks(database, Outbound()),
+            Intake(settings),
         )
 
     def cost_of(self, request: dict[str, Any]) -> float:
@@ -87,5 +90,6 @@ def caller_of(request: Request) -> Caller:
 def check_worker(request: Request) -> None:
     """Raise ApiError (401) unless a worker of ours is asking."""
     token = server_of(request).keys.worker_token()
-    if not hmac.compare_digest(request.headers.get("authorization", ""), f"Bearer {token}"):
+    given = request.headers.get("authorization", "")
+    if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
         raise ApiError(401, "invalid_worker_token", "this is no worker of this server")
