@@ -22,6 +22,7 @@ from himmel.errors import BadRequest
 LARGEST_SIDE = 2048  # pixels: more than a first frame is drawn at; a larger picture is made smaller
 PICTURES = ("JPEG", "PNG", "WEBP")
 CODECS = ("h264", "hevc", "vp9", "av1", "mpeg4")
+MOST_SCANS = 100  # of a JPEG; each is work for every pixel, and the usual has ten
 OPEN_FILES = 3  # the standard ones: no file, no socket, nothing else can be opened
 ANSWER_BYTES = 32 << 20  # more than a PNG of the largest size, were it noise
 
@@ -81,6 +82,8 @@ def read_picture(source: BinaryIO, limits: Limits) -> tuple[dict[str, Any], byte
             kind, (width, height) = str(image.format), image.size
             if width * height > limits.pixels:
                 raise _too_many_pixels(f"{width}x{height}", limits)
+            if kind in ("JPEG", "MPO") and _scans(source) > MOST_SCANS:
+                raise TooLarge(f"it has more than {MOST_SCANS} scans")
             image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
             upright = _on_white(ImageOps.exif_transpose(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -95,6 +98,15 @@ def read_picture(source: BinaryIO, limits: Limits) -> tuple[dict[str, Any], byte
     clean = io.BytesIO()
     upright.save(clean, "PNG", compress_level=1)
     return {"kind": kind.lower(), "width": upright.width, "height": upright.height}, clean.getvalue()
+
+
+def _scans(source: BinaryIO) -> int:
+    """How often a JPEG begins a scan; the file stands where it stood."""
+    stood = source.tell()
+    source.seek(0)
+    count = sum(part.count(b"\xff\xda") for part in iter(lambda: source.read(1 << 20), b""))
+    source.seek(stood)
+    return count
 
 
 def _on_white(image: Any) -> Any:

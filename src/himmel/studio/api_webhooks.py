@@ -12,10 +12,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from himmel.studio.api_videos import TheCaller, TheServer
+from himmel.studio.bodies import StrictRoute
 from himmel.studio.schemas import whole_list
 from himmel.studio.webhooks import EVENTS
 
-router = APIRouter(prefix="/v1", tags=["webhooks"])
+router = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["webhooks"])
 Kind = Literal["video.completed", "video.failed"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Url = Annotated[str, Field(max_length=2000)]

@@ -16,7 +16,7 @@ from starlette.datastructures import UploadFile
 
 from himmel.errors import ApiError
 from himmel.studio.api_videos import MEDIA, TheServer
-from himmel.studio.bodies import read_body
+from himmel.studio.bodies import StrictRoute, read_body
 from himmel.studio.jobs import find
 from himmel.studio.schemas import validated
 from himmel.studio.server import Server, check_worker
@@ -24,7 +24,7 @@ from himmel.studio.strict_json import parsed
 
 LARGEST = 2_000_000_000  # bytes of a clip with its pictures
 
-router = APIRouter(prefix="/workers", tags=["workers"], dependencies=[Depends(check_worker)])
+router = APIRouter(route_class=StrictRoute, prefix="/workers", tags=["workers"], dependencies=[Depends(check_worker)])
 
 
 class Claim(BaseModel):

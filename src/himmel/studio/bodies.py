@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 
 from himmel.errors import ApiError
 from himmel.studio.reception import expect
@@ -61,6 +65,26 @@ async def _json(request: Request, limit: int) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ApiError(400, "invalid_json", "the body must be a JSON object")
     return found
+
+
+class StrictRoute(APIRoute):
+    """A route whose JSON body the framework reads, as strictly as we do."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            return await handler(_Strict(request.scope, request.receive))
+
+        return strict
+
+
+class _Strict(Request):
+    async def json(self) -> Any:
+        try:
+            return parsed(await self.body())
+        except ApiError as error:
+            raise HTTPException(error.status, str(error)) from None  # the framework keeps no other kind
 
 
 def file_name(file: UploadFile) -> str:

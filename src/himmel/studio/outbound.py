@@ -20,6 +20,8 @@ from himmel.errors import ApiError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that the open internet uses; the rest is local in some way
+RELAYS = ipaddress.ip_network("192.88.99.0/24")  # into IPv6 by 6to4
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,13 @@ def is_public(address: Address) -> bool:
     """Whether an address is on the open internet, and not one of ours in another spelling."""
     inner: list[Address | None] = []
     if isinstance(address, ipaddress.IPv6Address):
-        inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if address in NAT64 or int(address) < 1 << 32:  # an IPv4 address in the last bits
+        inner = [address.sixtofour, *(address.teredo or ())]
+        if address in NAT64:  # an IPv4 address in the last bits
             inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        elif address not in UNICAST:
+            return False
+    elif address in RELAYS:
+        return False
     return address.is_global and not address.is_multicast and all(is_public(a) for a in inner if a is not None)
 
 

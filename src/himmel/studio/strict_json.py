@@ -77,7 +77,7 @@ def _constant(text: str) -> float:
 def _check(value: object) -> None:
     """Depth and texts, level by level, without recursion."""
     level = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         below: list[object] = []
         for item in level:
             if isinstance(item, str):
