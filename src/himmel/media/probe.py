@@ -80,8 +80,9 @@ def read_picture(source: BinaryIO, limits: Limits) -> tuple[dict[str, Any], byte
     try:
         with Image.open(source, formats=PICTURES) as image:  # reads the header alone
             kind, (width, height) = str(image.format), image.size
-            if width * height > limits.pixels:
-                raise _too_many_pixels(f"{width}x{height}", limits)
+            dear = kind == "WEBP" or image.mode.endswith("A")  # decoding these takes twice the memory
+            if width * height * (1 + dear) > limits.pixels:
+                raise _too_many_pixels(f"{width}x{height}", limits, "half of it with transparency or as WebP")
             if kind in ("JPEG", "MPO") and _scans(source) > MOST_SCANS:
                 raise TooLarge(f"it has more than {MOST_SCANS} scans")
             image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
@@ -165,8 +166,8 @@ def _check_clip(width: int, height: int, frames: int, seconds: float, limits: Li
         raise TooLarge(f"it is too long; allowed: {limits.frames} frames, {limits.seconds:g} seconds")
 
 
-def _too_many_pixels(what: str, limits: Limits) -> TooLarge:
-    return TooLarge(f"{what} has too many pixels; allowed: {limits.pixels}")
+def _too_many_pixels(what: str, limits: Limits, more: str = "") -> TooLarge:
+    return TooLarge(", ".join(filter(None, (f"{what} has too many pixels; allowed: {limits.pixels}", more))))
 
 
 def main(kind: str, limits: Limits) -> None:

@@ -58,7 +58,7 @@ MEANING = {
     "lease_seconds": "A worker that is silent for so long has lost its job.",
     "queued_per_account": "Jobs that one account may have waiting.",
     "upload_bytes": "Largest request body.",
-    "upload_pixels": "Pixels that an uploaded picture may have.",
+    "upload_pixels": "Pixels that an uploaded picture may have; half of it with transparency or as WebP.",
     "clip_pixels": "Pixels that each frame of an uploaded clip may have.",
     "upload_frames": "Frames that an uploaded clip may have.",
     "upload_seconds": "Seconds that an uploaded clip may last.",
