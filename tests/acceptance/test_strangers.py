@@ -285,8 +285,11 @@ def test_heads_that_do_not_end_are_not_waited_for(target, first):
 
 def test_a_second_head_that_does_not_end_is_not_waited_for(target):
     for second in (b"GET /", b"\r\n"):
-        answer = target.said(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n" + second)
-        assert answer.count(b"HTTP/1.1 200") == 1
+        with target.socket(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n") as connection:
+            assert b"200 OK" in connection.recv(65536)
+            connection.sendall(second)
+            while connection.recv(65536):  # until the server ends it, or the test's patience does
+                pass
 
 
 def test_a_head_that_drips_is_not_waited_for(target):
