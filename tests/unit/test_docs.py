@@ -12,6 +12,7 @@ import typer.main
 
 from himmel.cli.app import app
 from himmel.studio.app import make_app
+from himmel.studio.intake import WORDS
 from himmel.studio.schemas import CreateVideo, Himmel
 from himmel.studio.server import Server
 from himmel.studio.settings import MEANING, Settings, variable
@@ -182,5 +183,7 @@ def test_the_page_of_the_api_knows_every_field_and_no_other() -> None:
 def test_the_page_of_the_api_knows_every_error_and_no_other() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src/himmel/studio").glob("*.py")]
     real = {found for source in sources for found in re.findall(r"ApiError\(\s*(\d{3}),\s*\"(\w+)\"", source)}
-    real |= {("404", "not_found"), ("405", "method_not_allowed")}  # the framework's own
+    real |= {("400", "invalid_body"), ("404", "not_found"), ("405", "method_not_allowed")}  # the framework's own
+    real |= {("400", f"invalid_{word}") for word, _ in WORDS.values()}  # the intake's
+    real |= {("413", f"{word}_too_large") for word, _ in WORDS.values()}
     assert {(row[0], row[1]) for row in _table(VIDEOS_API, "Status")} == real

@@ -18,6 +18,7 @@ import uvicorn
 
 from himmel.errors import ApiError, BadRequest
 from himmel.studio.batches import advance_batches
+from himmel.studio.http import protocol
 from himmel.studio.settings import variable
 from himmel.studio.sweeper import sweep
 
@@ -43,6 +44,7 @@ def serve_with_workers(server: Server) -> None:
         make_app(server),
         settings.host,
         settings.port,
+        http=protocol(settings.header_seconds, settings.body_seconds),
         access_log=False,
         log_config=None,
         lifespan="off",

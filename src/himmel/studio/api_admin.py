@@ -14,11 +14,12 @@ from sqlalchemy import Row, select
 from himmel.errors import ApiError
 from himmel.studio.accounts import change_account, list_accounts
 from himmel.studio.api_videos import TheOperator, TheServer
+from himmel.studio.bodies import StrictRoute
 from himmel.studio.database import jobs
 from himmel.studio.jobs import Job, Status
 from himmel.studio.server import Server, operator_of
 
-router = APIRouter(prefix="/v1/admin", tags=["admin"], dependencies=[Depends(operator_of)])
+router = APIRouter(route_class=StrictRoute, prefix="/v1/admin", tags=["admin"], dependencies=[Depends(operator_of)])
 
 
 class Account(BaseModel):

@@ -16,7 +16,7 @@ from starlette.datastructures import UploadFile
 from himmel.errors import ApiError
 from himmel.studio.api_videos import TheCaller, TheServer
 from himmel.studio.batches import LARGEST
-from himmel.studio.bodies import read_body
+from himmel.studio.bodies import file_name, read_body
 from himmel.studio.content import same_caller, stored_file
 from himmel.studio.database import files
 from himmel.studio.files import find_file, forget_file, keep_file
@@ -63,11 +63,11 @@ router = APIRouter(prefix="/v1/files", tags=["files"])
 @router.post("", openapi_extra=body(NewFile, "file", form={"file": FILE}))
 async def create(request: Request, server: TheServer, caller: TheCaller) -> FileObject:
     """Bring a file: lines of a batch, or a picture that clips shall start from."""
-    fields = await read_body(request, LARGEST)
+    fields = await read_body(request, LARGEST, text=1000)
     purpose, file = validated(NewFile, fields).purpose, fields.get("file")
     if not isinstance(file, UploadFile):
         raise ApiError(400, "invalid_value", "give the file", param="file")
-    name = (file.filename or "file")[:200]
+    name = file_name(file)
 
     def kept() -> FileObject:
         server.space.check(file.size or 0)

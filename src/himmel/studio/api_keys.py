@@ -14,9 +14,10 @@ from sqlalchemy import Row
 from himmel.errors import ApiError
 from himmel.studio.api_videos import TheManager, TheServer
 from himmel.studio.auth import PREFIX, Caller, Terms
+from himmel.studio.bodies import StrictRoute
 from himmel.studio.server import manager_of
 
-router = APIRouter(prefix="/v1/keys", tags=["keys"], dependencies=[Depends(manager_of)])
+router = APIRouter(route_class=StrictRoute, prefix="/v1/keys", tags=["keys"], dependencies=[Depends(manager_of)])
 Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=120)]], Field(min_length=1, max_length=20)]
 
 

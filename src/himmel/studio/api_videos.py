@@ -22,6 +22,7 @@ from himmel.studio.pages import ListOf, Wish, page_of, paging
 from himmel.studio.schemas import Character, CreateVideo, Deleted, EditVideo, ExtendVideo, NewCharacter, Prompted, Video
 from himmel.studio.server import Server, caller_of, manager_of, operator_of, server_of
 from himmel.studio.videos import (
+    LONGEST_TEXT,
     REFERENCE,
     create_video,
     edit_video,
@@ -64,28 +65,28 @@ Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_le
 @router.post("", status_code=201, openapi_extra=CREATE)
 async def create(request: Request, server: TheServer, caller: TheCaller, once: Key = None) -> Video:
     """Make a clip from a prompt, and from a first frame where one is given."""
-    fields = await read_body(request, server.settings.upload_bytes)
+    fields = await read_body(request, server.settings.upload_bytes, LONGEST_TEXT)
     return await run_in_threadpool(lambda: server.shown(create_video(server, caller, fields, once)))
 
 
 @router.post("/edits", status_code=201, openapi_extra=EDIT)
 async def edit(request: Request, server: TheServer, caller: TheCaller, once: Key = None) -> Video:
     """Change a clip by a prompt. No model of ours can yet: the job fails with the code ``task_not_supported``."""
-    fields = await read_body(request, server.settings.upload_bytes)
+    fields = await read_body(request, server.settings.upload_bytes, LONGEST_TEXT)
     return await run_in_threadpool(lambda: server.shown(edit_video(server, caller, fields, once)))
 
 
 @router.post("/extensions", status_code=201, openapi_extra=EXTEND)
 async def extend(request: Request, server: TheServer, caller: TheCaller, once: Key = None) -> Video:
     """Go on from a clip. No model of ours can yet: the job fails with the code ``task_not_supported``."""
-    fields = await read_body(request, server.settings.upload_bytes)
+    fields = await read_body(request, server.settings.upload_bytes, LONGEST_TEXT)
     return await run_in_threadpool(lambda: server.shown(extend_video(server, caller, fields, once)))
 
 
 @router.post("/characters", openapi_extra=body(NewCharacter, "video", form={"video": FILE}))
 async def create_character(request: Request, server: TheServer, caller: TheCaller) -> Character:
     """Keep a clip that shows somebody, and the name that prompts call them by."""
-    fields = await read_body(request, server.settings.upload_bytes)
+    fields = await read_body(request, server.settings.upload_bytes, LONGEST_TEXT)
     return await run_in_threadpool(lambda: Character.of(new_character(server, caller, fields)))
 
 
@@ -98,7 +99,7 @@ def get_character(character_id: str, server: TheServer, caller: TheCaller) -> Ch
 @router.post("/{video_id}/remix", status_code=201, openapi_extra=REMIX)
 async def remix(video_id: str, request: Request, server: TheServer, caller: TheCaller, once: Key = None) -> Video:
     """Make a clip anew in another way. No model of ours can yet: the job fails, see edits."""
-    fields = await read_body(request, server.settings.upload_bytes)
+    fields = await read_body(request, server.settings.upload_bytes, LONGEST_TEXT)
 
     def remixed() -> Video:
         parent = find_video(server, caller.account_id, video_id)

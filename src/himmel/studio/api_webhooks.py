@@ -12,12 +12,13 @@ from pydantic import BaseModel, Field, StrictBool
 from sqlalchemy import Row, true
 
 from himmel.studio.api_videos import TheManager, TheServer
+from himmel.studio.bodies import StrictRoute
 from himmel.studio.database import webhook_endpoints
 from himmel.studio.pages import ListOf, Wish, page_of, paging
 from himmel.studio.schemas import Deleted
 from himmel.studio.webhooks import EVENTS
 
-router = APIRouter(prefix="/v1", tags=["webhooks"])
+router = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["webhooks"])
 Kind = Literal["video.completed", "video.failed"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Url = Annotated[str, Field(max_length=2000)]

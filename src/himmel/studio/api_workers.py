@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
+from starlette.datastructures import UploadFile
 
 from himmel.errors import ApiError
 from himmel.studio.api_videos import MEDIA, TheServer
+from himmel.studio.bodies import StrictRoute, read_body
 from himmel.studio.content import stored_file
 from himmel.studio.jobs import Job, find
+from himmel.studio.openapi import FILE, body
+from himmel.studio.schemas import validated
 from himmel.studio.server import Server, check_worker
+from himmel.studio.strict_json import parsed
 from himmel.studio.workers import Report
 
-router = APIRouter(prefix="/workers", tags=["workers"], dependencies=[Depends(check_worker)])
+LARGEST = 2_000_000_000  # bytes of a clip with its pictures
+LARGEST_STATE = 20_000_000
+
+router = APIRouter(route_class=StrictRoute, prefix="/workers", tags=["workers"], dependencies=[Depends(check_worker)])
 
 
 class Claim(BaseModel):
@@ -49,7 +57,7 @@ class Beat(BaseModel):
     worker: str = Field(default="", max_length=80)
     token: int
     progress: int = Field(ge=0, le=100)
-    preview: str | None = Field(default=None, max_length=200_000, description="How it looks now: a WebP in base64.")
+    preview: str | None = Field(default=None, max_length=80_000, description="How it looks now: a WebP in base64.")
 
 
 class Failure(BaseModel):
@@ -58,6 +66,22 @@ class Failure(BaseModel):
     token: int
     code: str = Field(max_length=64)
     message: str = Field(max_length=2000)
+
+
+class NewState(BaseModel):
+    """The fields, beside the ``state``, of what another worker can go on from."""
+
+    token: int
+
+
+class NewResult(BaseModel):
+    """The fields, beside the files, of a clip that was made; ``details`` is a JSON object."""
+
+    token: int
+    details: str = Field(max_length=100_000)
+
+
+RESULT = body(NewResult, *MEDIA, form=dict.fromkeys(MEDIA, FILE))
 
 
 @router.post("/claim", responses={204: {"description": "nothing waits"}})
@@ -98,8 +122,15 @@ def state(job_id: str, token: int, request: Request, server: TheServer) -> Respo
     return _file(request, server, job_id, _leased(server, job_id, token).state_digest)
 
 
-@router.post("/jobs/{job_id}/state", status_code=204)
-def keep_state(job_id: str, server: TheServer, token: Annotated[int, Form()], state: UploadFile) -> None:
+@router.post("/jobs/{job_id}/state", status_code=204, openapi_extra=body(NewState, "state", form={"state": FILE}))
+async def keep_state(job_id: str, request: Request, server: TheServer) -> None:
+    fields = await read_body(request, LARGEST_STATE, text=1000)
+    await run_in_threadpool(_keep_state, server, job_id, validated(NewState, fields).token, fields.get("state"))
+
+
+def _keep_state(server: Server, job_id: str, token: int, state: Any) -> None:
+    if not isinstance(state, UploadFile):
+        raise ApiError(400, "invalid_value", "give the state as a file", param="state")
     _still_its_own(server.queue.keep_state(job_id, token, server.storage.put(state.file)))
 
 
@@ -118,24 +149,22 @@ def _file(request: Request, server: Server, job_id: str, digest: str | None) -> 
     return stored_file(request, server.storage, digest, kind=kind, name=job_id, still_good=lambda: True)
 
 
-@router.post("/jobs/{job_id}/result", status_code=204)
-def result(
-    job_id: str,
-    server: TheServer,
-    token: Annotated[int, Form()],
-    details: Annotated[str, Form(max_length=100_000)],
-    video: Annotated[UploadFile, File()],
-    thumbnail: Annotated[UploadFile, File()],
-    spritesheet: Annotated[UploadFile, File()],
-) -> None:
-    try:
-        told = dict(json.loads(details))
-    except (ValueError, TypeError, RecursionError):
-        raise ApiError(400, "invalid_json", "details: this is no JSON object", param="details") from None
-    parts = {"video": video, "thumbnail": thumbnail, "spritesheet": spritesheet}
-    assert parts.keys() == MEDIA.keys()
+@router.post("/jobs/{job_id}/result", status_code=204, openapi_extra=RESULT)
+async def result(job_id: str, request: Request, server: TheServer) -> None:
+    # Read here and not by the framework, which would take a stranger's files before it asks who sends them.
+    fields = await read_body(request, LARGEST, text=100_000)
+    await run_in_threadpool(_publish, server, job_id, validated(NewResult, fields), fields)
+
+
+def _publish(server: Server, job_id: str, made: NewResult, fields: dict[str, Any]) -> None:
+    told = parsed(made.details.encode())
+    if not isinstance(told, dict):
+        raise ApiError(400, "invalid_json", "details: this is no JSON object", param="details")
+    parts = {name: part for name in MEDIA if isinstance(part := fields.get(name), UploadFile)}
+    if missing := set(MEDIA) - set(parts):
+        raise ApiError(400, "invalid_value", f"{min(missing)}: give it as a file", param=min(missing))
     digests = {name: server.storage.put(part.file) for name, part in parts.items()}
-    _still_its_own(server.queue.finish(job_id, token, digests, told))
+    _still_its_own(server.queue.finish(job_id, made.token, digests, told))
     with server.database.read() as connection:
         if job := find(connection, job_id):
             server.learn_speed(job)

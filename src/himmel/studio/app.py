@@ -33,6 +33,7 @@ from himmel.studio import (
 )
 from himmel.studio.metrics import Meters
 from himmel.studio.openapi import ERRORS, describe
+from himmel.studio.reception import Reception
 from himmel.studio.server import Server
 
 log = logging.getLogger("himmel.requests")
@@ -59,6 +60,7 @@ def make_app(server: Server) -> FastAPI:
     for module in ROUTES:
         app.include_router(module.router, responses=None if module is api_health else ERRORS)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    app.add_middleware(Reception, seconds=server.settings.body_seconds, envelope=_envelope)
     app.add_middleware(RequestNumber, meters=server.meters)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(BadRequest, _bad_request)
@@ -137,7 +139,7 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    codes = {404: "not_found", 405: "method_not_allowed"}
+    codes = {400: "invalid_body", 404: "not_found", 405: "method_not_allowed"}
     answer = _envelope(ApiError(error.status_code, codes.get(error.status_code, "error"), str(error.detail)))
     if error.status_code == 405:
         operations = request.app.openapi()["paths"].get(request.scope["route"].path, {})

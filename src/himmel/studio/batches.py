@@ -22,12 +22,14 @@ from himmel.studio.database import batch_lines, batches, files, jobs
 from himmel.studio.files import find_file, keep_file
 from himmel.studio.jobs import FINAL, Job, Status
 from himmel.studio.server import Server
-from himmel.studio.videos import create_video
+from himmel.studio.strict_json import parsed
+from himmel.studio.videos import LONGEST_TEXT, create_video
 
 ENDPOINT = "/v1/videos"
 WINDOW = "24h"
 MOST_LINES = 50_000
 LARGEST = 200_000_000  # bytes of a file
+LONGEST_ID = 512  # characters of a custom_id
 AT_ONCE = 20  # lines of one batch that wait or run at a time
 OVER = ("completed", "failed", "expired", "cancelled")
 
@@ -132,7 +134,7 @@ def _feed(server: Server, batch: Row[Any]) -> bool:
             told = {"message": str(problem), "type": problem.kind, "param": problem.param, "code": problem.code}
             error = {"status": problem.status, "body": {"error": told}}
         with server.database.write() as connection:
-            new = {"batch_id": batch.id, "number": number, "custom_id": str(line["custom_id"])[:512]}
+            new = {"batch_id": batch.id, "number": number, "custom_id": line["custom_id"]}
             connection.execute(batch_lines.insert().values(**new, job_id=job_id, error=error))
             _set_in(connection, batch.id, next_line=number + 1)
     return waiting == 0
@@ -172,19 +174,24 @@ def _lines(server: Server, batch: Row[Any], start: int = 0) -> Iterator[dict[str
     """The batch's lines from number ``start`` on; they were all found readable when it was made."""
     with server.database.read() as connection:  # also where it was deleted since: the sweeper knows open batches
         digest = connection.execute(select(files.c.digest).where(files.c.id == batch.input_file_id)).scalar_one()
-    lines = (line for line in server.storage.lines(digest) if line.strip())
-    yield from map(json.loads, islice(lines, start, None))
+    yield from map(parsed, islice(_texts(server, digest), start, None))
+
+
+def _texts(server: Server, digest: str) -> Iterator[bytes]:
+    """The lines that hold something; one that is too long comes in pieces, none of which is a whole line."""
+    return filter(bytes.strip, server.storage.lines(digest, LONGEST_TEXT))
 
 
 def _examined(server: Server, file: Row[Any]) -> tuple[int, dict[str, Any] | None]:
     """How many lines a file has, and why it cannot be worked through; none, and None where it can."""
     seen: set[str] = set()
-    for number, text in enumerate(filter(bytes.strip, server.storage.lines(file.digest)), 1):
+    for number, text in enumerate(_texts(server, file.digest), 1):
         try:
-            line = json.loads(text)
+            line = parsed(text)
             custom_id, whole = line["custom_id"], isinstance(line["body"], dict)
-            good = (line["method"], line["url"]) == ("POST", ENDPOINT) and isinstance(custom_id, str) and whole
-        except (ValueError, KeyError, TypeError, RecursionError):
+            named = isinstance(custom_id, str) and len(custom_id) <= LONGEST_ID
+            good = (line["method"], line["url"]) == ("POST", ENDPOINT) and named and whole
+        except (ApiError, KeyError, TypeError):
             good = False
         if not good:
             told = f"each line must be custom_id, method 'POST', url '{ENDPOINT}', body"

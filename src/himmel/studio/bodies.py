@@ -1,59 +1,105 @@
 """Request bodies in all the forms that clients really send, as one form.
 
-Owns: telling multipart, URL-encoded and JSON apart, bracketed names ("video[id]", "characters[][id]"), limits on
-depth and size. Knows nothing of what the fields mean.
+Owns: telling multipart, URL-encoded and JSON apart, bracketed names ("video[id]", "characters[][id]"), how many fields
+there may be, and how a file may be called. What JSON may hold stands in ``strict_json``, how many bytes may come in
+``reception``. Knows nothing of what the fields mean.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import AsyncIterator
+import unicodedata
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 
 from himmel.errors import ApiError
+from himmel.studio.reception import expect
+from himmel.studio.strict_json import check_text, parsed
 
-DEEPEST = 8
 MOST_FIELDS = 100
+MOST_FILES = 4
+IN_MEMORY = 1 << 20  # bytes of each file; the rest of it goes to disk
+LONGEST_NAME = 200  # characters of fields and files
+SOME_TEXT = 1_000_000  # bytes of a JSON body, or of a form's field
 
 
-async def read_body(request: Request, limit: int) -> dict[str, Any]:
+async def read_body(request: Request, limit: int, text: int = SOME_TEXT) -> dict[str, Any]:
     """Fields by name: text as it came, JSON values, :class:`UploadFile` for files, dicts and lists for brackets.
 
-    ``limit`` in bytes. Raises ApiError (400, 413) for what cannot be read.
+    ``limit`` in bytes, ``text`` those of a JSON body and of a field that is no file. Raises ApiError (400, 408, 413,
+    503) for what cannot be read.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if int(request.headers.get("content-length") or 0) > limit:
-        raise _too_large(limit)
-    limited = Request(request.scope, _counted(request, limit).__anext__)
-    if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
-        try:
-            form = await limited.form(max_fields=MOST_FIELDS, max_files=4, max_part_size=limit)
-        except ApiError:
-            raise
-        except Exception as error:  # the parser raises its own kinds
-            raise ApiError(400, "invalid_form", f"the form cannot be read: {error}") from None
-        return unbracketed(form.multi_items())
-    body = await limited.body()
+    kind, _, rest = request.headers.get("content-type", "").lower().partition(";")
+    if kind.strip() not in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        return await _json(request, min(limit, text))
+    if rest.count("charset") != len(re.findall(r"charset=([\"']?)(?:utf-8|us-ascii)\1\s*(?:;|$)", rest)):
+        raise ApiError(400, "invalid_form", "the form's charset cannot be used; allowed: utf-8")
+    expect(request, limit, min(limit, MOST_FILES * IN_MEMORY + 2 * text))
+    try:
+        form = await request.form(max_fields=MOST_FIELDS, max_files=MOST_FILES, max_part_size=text)
+    except ApiError:
+        raise
+    except Exception as error:  # the parser raises its own kinds
+        told = getattr(error, "detail", None) or str(error)
+        raise ApiError(400, "invalid_form", f"the form cannot be read: {told}") from None
+    items = form.multi_items()
+    for _, value in items:
+        if isinstance(value, str):
+            check_text(value)
+    return unbracketed(items)
+
+
+async def _json(request: Request, limit: int) -> dict[str, Any]:
+    expect(request, limit)
+    body = await request.body()
     if not body:
         return {}
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ApiError(400, "invalid_json", "the body is no JSON") from None
-    if not isinstance(found, dict) or _depth(found) > DEEPEST:
-        raise ApiError(400, "invalid_json", f"the body must be a JSON object, at most {DEEPEST} levels deep")
+    found = await run_in_threadpool(parsed, body)
+    if not isinstance(found, dict):
+        raise ApiError(400, "invalid_json", "the body must be a JSON object")
     return found
+
+
+class StrictRoute(APIRoute):
+    """A route whose JSON body the framework reads, as strictly as we do."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            return await handler(_Strict(request.scope, request.receive))
+
+        return strict
+
+
+class _Strict(Request):
+    async def json(self) -> Any:
+        try:
+            return parsed(await self.body())
+        except ApiError as error:
+            raise HTTPException(error.status, str(error)) from None  # the framework keeps no other kind
+
+
+def file_name(file: UploadFile) -> str:
+    """What an uploaded file shall be called where it is shown: its last part, without what cannot be seen."""
+    last = re.split(r"[/\\\\]", file.filename or "")[-1]
+    # C: control characters and marks that turn the direction of writing among them
+    seen = "".join(letter for letter in last if unicodedata.category(letter)[0] != "C").strip(" .")
+    return seen[:LONGEST_NAME] or "file"
 
 
 def unbracketed(items: list[tuple[str, UploadFile | str]]) -> dict[str, Any]:
     """("video[id]", "x") becomes {"video": {"id": "x"}}; ("characters[][id]", "a"), … a list of dicts."""
     fields: dict[str, Any] = {}
     for name, value in items:
-        path = re.fullmatch(r"([^\[\]]+)((?:\[[^\[\]]*\])*)", name)
+        path = re.fullmatch(r"([^\[\]\0]+)((?:\[[^\[\]\0]*\])*)", name) if len(name) <= LONGEST_NAME else None
         if not path:
             raise ApiError(400, "invalid_form", f"the field name '{name[:80]}' cannot be read", param=name[:80])
         keys = re.findall(r"\[([^\[\]]*)\]", path[2])
@@ -79,30 +125,3 @@ def _child(fields: dict[str, Any], name: str, kind: type) -> Any:
     if not isinstance(child, kind):
         raise ApiError(400, "invalid_form", f"the field '{name}' came in two forms", param=name)
     return child
-
-
-async def _counted(request: Request, limit: int) -> AsyncIterator[dict[str, Any]]:
-    """The request's messages, until they are more than ``limit`` bytes together."""
-    seen = 0
-    while True:
-        message = dict(await request.receive())
-        seen += len(message.get("body", b""))
-        if seen > limit:
-            raise _too_large(limit)
-        yield message
-
-
-def _too_large(limit: int) -> ApiError:
-    return ApiError(413, "body_too_large", f"the body is larger than {limit} bytes")
-
-
-def _depth(value: object) -> int:
-    """Levels of a JSON value, counted without recursion."""
-    level, deepest = [value], 0
-    while level:
-        deepest += 1
-        children = (list(v.values()) if isinstance(v, dict) else v for v in level if isinstance(v, dict | list))
-        level = [grandchild for child in children for grandchild in child]
-        if deepest > DEEPEST + 1:
-            break
-    return deepest

@@ -35,11 +35,14 @@ class Envelope(BaseModel):
 WHEN = {
     400: "A value, or the whole body, cannot be used.",
     401: "The key is missing, unknown or revoked.",
+    403: "The key, or the account's role, does not reach so far.",
     404: "There is no such thing in this account.",
+    408: "The body came too slowly.",
     409: "The request contradicts an earlier one.",
     413: "The body is too large.",
     429: "Too much at a time; `retry-after` says when to come again.",
     500: "The server made a mistake.",
+    503: "A part of the server cannot be used, or too much is going on; `retry-after` says when to come again.",
     507: "The server's disk is full.",
 }
 ERRORS: dict[int | str, dict[str, Any]] = {

@@ -16,6 +16,7 @@ from himmel import logs
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller, Keys
 from himmel.studio.database import Database
+from himmel.studio.intake import Intake
 from himmel.studio.jobs import FINAL, Job, siblings
 from himmel.studio.metrics import Meters
 from himmel.studio.outbound import Outbound
@@ -47,6 +48,7 @@ class Server:
     queue: Queue
     webhooks: Webhooks
     workers: Workers
+    intake: Intake
     meters: Meters = field(default_factory=Meters)
     speed: dict[str, float | None] = field(default_factory=dict)
     setup_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
@@ -72,6 +74,7 @@ class Server:
             ),
             Webhooks(database, Outbound()),
             Workers(database, settings.lease_seconds),
+            Intake(settings),
         )
 
     def cost_of(self, request: dict[str, Any]) -> float:
@@ -134,5 +137,6 @@ def _with_scope(request: Request, scope: str) -> Caller:
 def check_worker(request: Request) -> None:
     """Raise ApiError (401) unless a worker of ours is asking."""
     token = server_of(request).keys.worker_token()
-    if not hmac.compare_digest(request.headers.get("authorization", ""), f"Bearer {token}"):
+    given = request.headers.get("authorization", "")
+    if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
         raise ApiError(401, "invalid_worker_token", "this is no worker of this server")

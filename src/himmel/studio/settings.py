@@ -32,6 +32,12 @@ class Settings:
     lease_seconds: float = 30.0
     queued_per_account: int = 1000
     upload_bytes: int = 50_000_000
+    upload_pixels: int = 25_000_000
+    clip_pixels: int = 8_300_000
+    upload_frames: int = 1800
+    upload_seconds: float = 60.0
+    header_seconds: float = 20.0
+    body_seconds: float = 60.0
     reserve_bytes: int = 500_000_000
     poll_ms: int = 1000
     storage_url: str = ""
@@ -61,6 +67,12 @@ MEANING = {
     "lease_seconds": "A worker that is silent for so long has lost its job.",
     "queued_per_account": "Jobs that one account may have waiting.",
     "upload_bytes": "Largest request body.",
+    "upload_pixels": "Pixels that an uploaded picture may have; half of it with transparency or as WebP.",
+    "clip_pixels": "Pixels that each frame of an uploaded clip may have.",
+    "upload_frames": "Frames that an uploaded clip may have.",
+    "upload_seconds": "Seconds that an uploaded clip may last.",
+    "header_seconds": "How long the headers of a request may take to arrive.",
+    "body_seconds": "How long a body may take before it must come fast enough, and how long an answer may lie unread.",
     "reserve_bytes": "Disk space that stays free: below it no job is accepted.",
     "poll_ms": "How long clients are told to wait before they ask again, in milliseconds.",
     "storage_url": "Where files lie instead of the folder 'files' in the data folder: s3://bucket/prefix.",

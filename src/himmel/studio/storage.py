@@ -137,16 +137,16 @@ class Storage:
         """All bytes of a small file."""
         return b"".join(self.chunks(digest))
 
-    def lines(self, digest: str) -> Iterator[bytes]:
-        """The lines of a file, without their ends."""
-        line: list[bytes] = []
+    def lines(self, digest: str, longest: int) -> Iterator[bytes]:
+        """The lines of a file, without their ends; those of more than ``longest`` bytes in pieces."""
+        rest = b""
         for chunk in self.chunks(digest):
-            first, *others = chunk.split(b"\n")
-            line.append(first)
-            for following in others:
-                yield b"".join(line)
-                line = [following]
-        yield b"".join(line)
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from lines
+            if len(rest) > longest:
+                yield rest
+                rest = b""
+        yield rest
 
     def entries(self) -> Iterator[Entry]:
         """Everything that lies in the store, the marker left out."""

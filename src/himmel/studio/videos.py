@@ -8,10 +8,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import io
 import json
 import re
 import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Row
@@ -22,13 +24,15 @@ from himmel.spec import MAX_SEED
 from himmel.studio.auth import Caller
 from himmel.studio.characters import find_character, keep_character
 from himmel.studio.files import find_file
+from himmel.studio.intake import Gate
 from himmel.studio.jobs import Job, Status, find
 from himmel.studio.schemas import CreateVideo, EditVideo, ExtendVideo, NewCharacter, Prompted, validated
 from himmel.studio.server import Server
 
-PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")  # what JPEG, PNG and WebP begin with
 REFERENCE = "input_reference"
-LONGEST_URL = 20_971_520  # letters of an image_url
+LONGEST_URL = 20_971_520  # characters of an image_url, data URLs included
+LONGEST_TEXT = LONGEST_URL + 1_000_000  # bytes of a JSON body, or of a form's field
+FETCHES = Gate(8, waiting=0)  # each holds a thread as long as another server likes
 LONGEST_EXTENSION, LONGEST_EXTENDED, MOST_EXTENSIONS = 20, 120, 6  # seconds, seconds, times
 
 
@@ -39,13 +43,12 @@ def create_video(server: Server, caller: Caller, fields: dict[str, Any], once: s
     """
     body = validated(CreateVideo, fields)
     values = _settled(server, caller, body, "create")
-    picture = _picture(server, caller.account_id, fields.get(REFERENCE))
     for character in body.characters:
         _check_character(server, caller.account_id, character.id, body.prompt)
     if body.characters:
         return _refused(server, caller, values, None, once)
     server.space.check_jobs(values, body.n)
-    values["first_frame"] = server.storage.put(io.BytesIO(picture)) if picture else None
+    values["first_frame"] = _first_frame(server, caller.account_id, fields.get(REFERENCE))
     seeds = [(values["seed"] + number) % (MAX_SEED + 1) for number in range(body.n)]
     return server.queue.accept(
         caller.account_id,
@@ -111,8 +114,9 @@ def new_character(server: Server, caller: Caller, fields: dict[str, Any]) -> Row
     name, clip = validated(NewCharacter, fields).name, fields.get("video")
     if not isinstance(clip, UploadFile):
         raise ApiError(400, "invalid_value", "video: give the clip as a file", param="video")
-    check_clip(clip)
+    server.intake.clip(clip.file, "video")
     server.space.check(clip.size or 0)
+    clip.file.seek(0)
     return keep_character(server.database, caller.account_id, name, server.storage.put(clip.file))
 
 
@@ -144,19 +148,11 @@ def _given_clip(server: Server, account_id: str, fields: dict[str, Any]) -> Job 
     """The clip that a body names by its number; None for one that comes with it as a file. Raises ApiError."""
     match fields.get("video"):
         case UploadFile() as given:
-            check_clip(given)
+            server.intake.clip(given.file, "video")
             return None
         case {"id": str(video_id), **others} if not others:
             return _completed(find_video(server, account_id, video_id))
     raise ApiError(400, "invalid_value", "video: give the clip, a file or {'id': …}", param="video")
-
-
-def check_clip(given: UploadFile) -> None:
-    """Raise ApiError (400) for a file that does not begin as an MP4 does."""
-    start = given.file.read(12)
-    given.file.seek(0)
-    if start[4:8] != b"ftyp":
-        raise ApiError(400, "invalid_video", "video: the clip must be an MP4", param="video")
 
 
 def find_video(server: Server, account_id: str, video_id: str) -> Job:
@@ -196,23 +192,33 @@ def _check_character(server: Server, account_id: str, character_id: str, prompt:
         raise ApiError(400, "invalid_value", f"prompt: the name '{name}' must be in it", param="prompt")
 
 
-def _picture(server: Server, account_id: str, given: Any) -> bytes | None:
-    """The bytes of a first frame in any of its forms. Raises ApiError (400) for what is no picture."""
+def _first_frame(server: Server, account_id: str, given: Any) -> str | None:
+    """The digest of a first frame, given in any of its forms and kept as a clean PNG. Raises ApiError."""
+    if given is None:
+        return None
+    with _picture(server, account_id, given) as source, server.intake.picture(source, REFERENCE) as clean:
+        return server.storage.put(clean)
+
+
+@contextmanager
+def _picture(server: Server, account_id: str, given: Any) -> Iterator[Any]:
+    """A picture in any of its forms as a file, not looked at yet. Raises ApiError."""
     match given:
-        case None:
-            return None
         case UploadFile():
-            content = given.file.read()
+            yield given.file
         case {"file_id": str(file_id), **others} if not others:
             file = find_file(server.database, account_id, file_id)
-            content = server.storage.read(file.digest)
+            with tempfile.TemporaryFile() as copy:
+                copy.writelines(server.storage.chunks(file.digest))
+                copy.seek(0)
+                yield copy
         case {"image_url": str(url), **others} if not others:
-            content = _fetched(server, url)
+            with tempfile.TemporaryFile() as copy:
+                copy.write(_fetched(server, url))
+                copy.seek(0)
+                yield copy
         case _:
             raise ApiError(400, "invalid_value", "give a file, or one of 'file_id' and 'image_url'", param=REFERENCE)
-    if not content.startswith(PICTURES):
-        raise ApiError(400, "invalid_image", "the first frame must be a JPEG, PNG or WebP picture", param=REFERENCE)
-    return content
 
 
 def _fetched(server: Server, url: str) -> bytes:
@@ -221,6 +227,7 @@ def _fetched(server: Server, url: str) -> bytes:
     if found := re.match(r"data:image/(?:jpeg|png|webp);base64,", url):
         try:
             return base64.b64decode(url[found.end() :], validate=True)
-        except binascii.Error:
+        except (binascii.Error, ValueError):  # ValueError for what is not even ASCII
             raise ApiError(400, "invalid_image", "the data URL is no base64", param=REFERENCE) from None
-    return server.webhooks.outbound.get(url).content
+    with FETCHES.passed():
+        return server.webhooks.outbound.get(url).content

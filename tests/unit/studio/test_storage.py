@@ -66,7 +66,17 @@ def test_a_file_that_was_cut_short_behind_our_back_is_mended_by_the_next_put(tmp
 @pytest.mark.parametrize("content", [b"", b"one", b"one\n", b"one\ntwo", b"\n\n" + b"x" * (CHUNK + 7) + b"\nend\n"])
 def test_lines_are_those_of_the_file(tmp_path, content):
     storage = Storage(tmp_path)
-    assert list(storage.lines(storage.put(io.BytesIO(content)))) == content.split(b"\n")
+    digest = storage.put(io.BytesIO(content))
+    assert list(storage.lines(digest, len(content))) == content.split(b"\n")
+
+
+def test_a_line_that_is_too_long_comes_in_pieces(tmp_path, monkeypatch):
+    storage = Storage(tmp_path)
+    digest = storage.put(io.BytesIO(b"short\n" + b"x" * 100 + b"\nend"))
+    monkeypatch.setattr("himmel.studio.storage.CHUNK", 10)
+    first, *pieces, last = storage.lines(digest, 25)
+    assert (first, last, b"".join(pieces)) == (b"short", b"end", b"x" * 100)
+    assert 25 < max(map(len, pieces)) <= 35
 
 
 @pytest.mark.parametrize("digest", ["", "../../etc/passwd", "A" * 64, "0" * 63, "0" * 64 + "\n"])
