@@ -7,6 +7,7 @@ lists, errors, content). Webhooks, files and batches have pages of their own (``
 import base64
 import io
 
+import bombs
 import httpx2
 import openai
 import pytest
@@ -17,7 +18,7 @@ from himmel.studio.jobs import find
 
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled")
 SMALL = {"seconds": "1", "size": "64x48"}
-MP4 = ("clip.mp4", b"\0\0\0\x18ftypisom" + b"\0" * 100, "video/mp4")
+MP4 = ("clip.mp4", bombs.clip(), "video/mp4")
 JSON = {"content-type": "application/json"}
 MULTIPART = "multipart/form-data"
 
@@ -235,7 +236,7 @@ def child(running, client, parent_id, **changes):
     with running.server.database.read() as connection:
         parent = find(connection, parent_id)
     queue = running.server.queue
-    made = queue.accept(parent.account_id, parent.request | changes, 1.0, parent_id=parent_id)
+    made = queue.accept(parent.account_id, [parent.request | changes], 1.0, parent_id=parent_id)
     return client.videos.poll(made.id).id
 
 

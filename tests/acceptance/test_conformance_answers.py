@@ -3,6 +3,7 @@
 What it is asked stands in ``test_conformance``.
 """
 
+import bombs
 import httpx2
 import openai
 import pytest
@@ -15,7 +16,7 @@ from himmel.studio.schemas import Himmel
 
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled")
 SMALL = {"seconds": "1", "size": "64x48"}
-MP4 = ("clip.mp4", b"\0\0\0\x18ftypisom" + b"\0" * 100, "video/mp4")
+MP4 = ("clip.mp4", bombs.clip(), "video/mp4")
 JSON = {"content-type": "application/json"}
 NULLABLE = {"completed_at", "expires_at", "prompt", "remixed_from_video_id", "error"}
 ALWAYS = {"id", "object", "model", "status", "progress", "created_at", "seconds", "size", "himmel"}

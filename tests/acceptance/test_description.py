@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bombs
 import httpx2
 import pytest
 
@@ -19,7 +20,7 @@ from himmel.studio.database import webhook_endpoints
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled")
 EXAMPLES = os.environ.get("EXAMPLES", "2")
 PHASES = "coverage,fuzzing,stateful" if "EXAMPLES" in os.environ else "coverage,fuzzing"
-MP4 = ("clip.mp4", b"\0\0\0\x18ftypisom" + b"\0" * 100, "video/mp4")
+MP4 = ("clip.mp4", bombs.clip(), "video/mp4")
 LINE = b'{"custom_id": "a", "method": "POST", "url": "/v1/videos", "body": {"prompt": "a cat"}}'
 WHICH = {
     "routes": ["--exclude-path-regex=^/workers/", "--exclude-method=DELETE"],

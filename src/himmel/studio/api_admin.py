@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 from sqlalchemy import Row, select
 
 from himmel.errors import ApiError
@@ -55,7 +55,7 @@ class Changes(BaseModel):
 
     role: Literal["owner", "operator", "member"] | None = None
     weight: float | None = Field(default=None, ge=0.01, le=100)
-    suspended: bool | None = None
+    suspended: StrictBool | None = None
 
 
 class OthersJob(BaseModel):

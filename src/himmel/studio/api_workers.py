@@ -157,9 +157,10 @@ async def result(job_id: str, request: Request, server: TheServer) -> None:
 
 
 def _publish(server: Server, job_id: str, made: NewResult, fields: dict[str, Any]) -> None:
-    told = parsed(made.details.encode())
-    if not isinstance(told, dict):
-        raise ApiError(400, "invalid_json", "details: this is no JSON object", param="details")
+    try:
+        told = dict(parsed(made.details.encode()))
+    except (ApiError, TypeError, ValueError):
+        raise ApiError(400, "invalid_json", "details: this is no JSON object", param="details") from None
     parts = {name: part for name in MEDIA if isinstance(part := fields.get(name), UploadFile)}
     if missing := set(MEDIA) - set(parts):
         raise ApiError(400, "invalid_value", f"{min(missing)}: give it as a file", param=min(missing))

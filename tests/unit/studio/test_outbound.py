@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from himmel.errors import ApiError
-from himmel.studio.batches import advance_batches, create_batch, find_batch
+from himmel.studio.batches import NewBatch, advance_batches, create_batch, find_batch
 from himmel.studio.files import find_file, keep_file
 from himmel.studio.outbound import Outbound, is_public
 from himmel.studio.server import Server
@@ -118,18 +118,19 @@ def test_forged_addresses_are_not_reached(url, monkeypatch):
 @pytest.mark.parametrize("url", FORGED)
 def test_forged_addresses_are_no_targets_of_webhooks_and_no_pictures_in_a_batch(url, server):
     url = url.replace("http", "https", 1)
-    account = server.keys.caller(f"Bearer {server.keys.create('anna')}").account_id
+    caller = server.keys.caller(f"Bearer {server.keys.create('anna')}")
+    account = caller.account_id
     with pytest.raises(ApiError):
         server.webhooks.create(account, "name", url, ["video.failed"])
     line = {"prompt": "a cat", "input_reference": {"image_url": url}}
     content = json.dumps({"custom_id": "a", "method": "POST", "url": "/v1/videos", "body": line}).encode()
     file = keep_file(server.database, server.storage, account, "a", "batch", io.BytesIO(content))
-    asked = {"endpoint": "/v1/videos", "completion_window": "24h", "input_file_id": file.id}
-    batch = create_batch(server, account, asked)
+    wanted = NewBatch(endpoint="/v1/videos", completion_window="24h", input_file_id=file.id)
+    batch = create_batch(server, caller, wanted)
     advance_batches(server)
     done = find_batch(server, account, batch.id)
     output = find_file(server.database, account, done.output_file_id)
-    answer = json.loads(server.storage.path(output.digest).read_bytes())["response"]
+    answer = json.loads(server.storage.read(output.digest))["response"]
     assert (answer["status_code"], answer["body"]["error"]["code"]) == (400, "url_not_reachable")
 
 

@@ -10,7 +10,7 @@ import pytest
 from himmel.cli.app import main
 from himmel.errors import ApiError, BadRequest
 from himmel.studio.backup import back_up, restore
-from himmel.studio.batches import advance_batches, counts_of, create_batch, find_batch
+from himmel.studio.batches import NewBatch, advance_batches, counts_of, create_batch, find_batch
 from himmel.studio.characters import keep_character
 from himmel.studio.files import forget_file, keep_file
 from himmel.studio.server import Server
@@ -138,9 +138,10 @@ def test_without_the_marker_nothing_is_swept(world):
 def test_a_batch_keeps_its_input_until_it_is_over(world):
     server = world.server
     file = bring(world, LINE + b"\n" + LINE.replace(b'"1"', b'"2"'), "batch")
-    body = {"endpoint": "/v1/videos", "completion_window": "24h", "input_file_id": file.id}
-    batch = create_batch(server, world.caller, body)
-    forget_file(server.database, world.account, file.id)
+    wanted = NewBatch(endpoint="/v1/videos", completion_window="24h", input_file_id=file.id)
+    batch = create_batch(server, world.caller, wanted)
+    with pytest.raises(ApiError, match="working through this file"):
+        forget_file(server.database, world.account, file.id)
     world.ahead = 2 * GRACE
     assert sweep(server).files == 0
     assert counts_of(server, find_batch(server, world.account, batch.id))["total"] == 2
@@ -150,6 +151,7 @@ def test_a_batch_keeps_its_input_until_it_is_over(world):
             server.queue.finish(job.id, 1, {}, {})
     batch = find_batch(server, world.account, batch.id)
     assert batch.status == "completed"
+    forget_file(server.database, world.account, file.id)
     world.ahead += 2 * GRACE
     assert sweep(server).files == 1
     assert counts_of(server, batch) == {"total": 2, "completed": 2, "failed": 0}
