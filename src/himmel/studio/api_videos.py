@@ -92,7 +92,7 @@ def listed(
         rows = connection.execute(mine.order_by(by_age).limit(limit + 1)).all()
     page = [Job.of(row) for row in rows[:limit]]
     return VideoList(
-        data=[server.shown(job) for job in page],
+        data=server.all_shown(page),
         first_id=page[0].id if page else None,
         last_id=page[-1].id if page else None,
         has_more=len(rows) > limit,

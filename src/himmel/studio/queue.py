@@ -1,6 +1,6 @@
 """The queue: who is served next, by whom, and what happens when a worker falls silent.
 
-Owns: accepting, claiming, leases, finishing, cancelling, fair shares, positions and waiting times.
+Owns: accepting, claiming, leases, finishing, cancelling and fair shares. Where a job stands is told by ``places``.
 
 Shares are fair in compute-seconds (start-time fair queueing, Goyal et al. 1996, by account): every account has a
 virtual time, the compute-seconds that it was served over its weight. The account that is furthest behind goes
@@ -10,11 +10,9 @@ claim is charged by its estimate and corrected by what it really took. Priority 
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
@@ -25,14 +23,6 @@ from himmel.studio.jobs import FINAL, Job, Status, find, first, move
 from himmel.studio.webhooks import announce
 
 MOST_LOST_LEASES = 2  # then a job is taken to be what kills its workers
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a job stands: how many will be served before it, and the seconds until its end, from … to."""
-
-    ahead: int
-    seconds: tuple[float, float]
 
 
 class Queue:
@@ -174,27 +164,6 @@ class Queue:
                 connection.execute(update(jobs).where(jobs.c.id == job_id).values(deleted_at=self.now()))
             return ended
 
-    def place(self, job: Job, workers: int) -> Place:
-        """Position of a waiting job, and when it may be done; of a running one what is left."""
-        with self.database.read() as connection:
-            if job.status != Status.QUEUED:
-                left = max(0.0, job.cost - (self.now() - (job.started_at or self.now())))
-                return Place(0, (left / 2, 2 * left))
-            mine = connection.execute(select(accounts).where(accounts.c.id == job.account_id)).one()
-            before = (jobs.c.priority > job.priority) | (
-                (jobs.c.priority == job.priority) & (jobs.c.number < job.number)
-            )
-            waiting = (jobs.c.account_id == job.account_id) & (jobs.c.status == Status.QUEUED)
-            own, own_cost = connection.execute(
-                select(func.count(), func.coalesce(func.sum(jobs.c.cost), 0.0)).where(waiting & before)
-            ).one()
-            start = mine.served + own_cost / mine.weight
-            others = connection.execute(select(accounts).where(accounts.c.queued > 0, accounts.c.id != mine.id)).all()
-            ahead = [_served_before(other, start) for other in others]
-            count, cost = own + sum(n for n, _ in ahead), own_cost + sum(c for _, c in ahead)
-        wait = cost / max(1, workers) + job.cost
-        return Place(count, (wait / 2, 2 * wait))
-
     def spare(self) -> None:
         """Begin all leases anew: after a pause of the server's, workers need time to be heard again."""
         with self.database.write() as connection:
@@ -258,15 +227,6 @@ def _virtual_time(connection: Connection) -> float:
     """Where the queue stands: the account that is furthest behind among those that wait, else the furthest of all."""
     behind = connection.scalar(select(func.min(accounts.c.served)).where(accounts.c.queued > 0))
     return float(behind if behind is not None else connection.scalar(select(func.max(accounts.c.served))) or 0.0)
-
-
-def _served_before(other: Any, start: float) -> tuple[int, float]:
-    """How many jobs of another account, and of what cost, go before one whose turn comes at virtual time ``start``."""
-    mean = other.queued_cost / other.queued
-    if mean <= 0:
-        return (other.queued, 0.0) if other.served <= start else (0, 0.0)
-    count = min(other.queued, max(0, math.ceil((start - other.served) * other.weight / mean)))
-    return count, count * mean
 
 
 def _count(connection: Connection, account_id: str, jobs_more: int, cost_more: float) -> None:

@@ -14,8 +14,9 @@ from fastapi import Request
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller, Keys
 from himmel.studio.database import Database
-from himmel.studio.jobs import FINAL, Job
+from himmel.studio.jobs import Job
 from himmel.studio.outbound import Outbound
+from himmel.studio.places import Places
 from himmel.studio.queue import Queue
 from himmel.studio.schemas import Video
 from himmel.studio.settings import Settings
@@ -34,6 +35,7 @@ class Server:
     storage: Storage
     keys: Keys
     queue: Queue
+    places: Places
     webhooks: Webhooks
     speed: dict[str, float] = field(default_factory=dict)
 
@@ -54,6 +56,7 @@ class Server:
                 settings.queued_per_account,
                 draining=(settings.data_dir / DRAINING).exists,
             ),
+            Places(database),
             Webhooks(database, Outbound()),
         )
 
@@ -68,8 +71,11 @@ class Server:
 
     def shown(self, job: Job) -> Video:
         """A job as its account sees it."""
-        place = None if job.status in FINAL else self.queue.place(job, self.settings.workers)
-        return Video.of(job, place)
+        return self.all_shown([job])[0]
+
+    def all_shown(self, found: list[Job]) -> list[Video]:
+        """Jobs as their accounts see them."""
+        return [Video.of(job, place) for job, place in zip(found, self.places.of(found, self.settings.workers), strict=True)]
 
 
 def server_of(request: Request) -> Server:

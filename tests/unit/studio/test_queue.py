@@ -7,6 +7,7 @@ from himmel.studio import jobs
 from himmel.studio.auth import Keys
 from himmel.studio.database import Database
 from himmel.studio.jobs import MOVES, Status
+from himmel.studio.places import Places
 from himmel.studio.queue import Queue
 
 
@@ -19,6 +20,7 @@ class House:
         self.keys = Keys(self.database, folder)
         self.time = 1000.0
         self.queue = Queue(self.database, lease_seconds=30, most_queued=6, now=lambda: self.time)
+        self.places = Places(self.database, now=lambda: self.time, seconds=0)
         self.accounts = {}
 
     def account(self, name):
@@ -136,7 +138,8 @@ def test_a_newcomer_waits_for_no_flood(house):
     flood = [house.accept("anna") for _ in range(6)]
     house.work()
     newcomer = house.accept("boris")
-    assert house.queue.place(newcomer, workers=1).ahead <= 1
+    [place] = house.places.of([newcomer], workers=1)
+    assert place.ahead <= 1
     order = [house.work().id for _ in range(3)]
     assert newcomer.id in order[:2]
     assert flood[1].id in order[:2]
