@@ -5,7 +5,7 @@ Owns: these routes. What a body may say stands in ``schemas``, what happens to a
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -34,6 +34,7 @@ BODY = {
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 TheServer = Annotated[Server, Depends(server_of)]
 TheCaller = Annotated[Caller, Depends(caller_of)]
+Found = TypeVar("Found", Job, Video)
 
 
 @router.post("", status_code=201, openapi_extra=BODY)
@@ -100,12 +101,12 @@ def listed(
 
 
 @router.get("/{video_id}")
-def retrieve(video_id: str, server: TheServer, caller: TheCaller, response: Response) -> Video:
+async def retrieve(video_id: str, server: TheServer, caller: TheCaller, response: Response) -> Video:
     """How a clip is getting on."""
-    job = _own(server, caller, video_id)
-    if job.status not in FINAL:
+    video = _known(await server.looks.ask((caller.account_id, video_id)), video_id)
+    if video.status not in FINAL:
         response.headers["openai-poll-after-ms"] = str(server.settings.poll_ms)
-    return server.shown(job)
+    return video
 
 
 @router.delete("/{video_id}")
@@ -143,7 +144,7 @@ def _own(server: Server, caller: Caller, video_id: str) -> Job:
         return _known(find(connection, video_id, caller.account_id), video_id)
 
 
-def _known(job: Job | None, video_id: str) -> Job:
-    if job is None:
+def _known(found: Found | None, video_id: str) -> Found:
+    if found is None:
         raise ApiError(404, "video_not_found", f"there is no video '{video_id[:80]}'", param="video_id")
-    return job
+    return found

@@ -5,6 +5,7 @@ Owns: the states, the legal moves between them, and reading jobs. Nobody else wr
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
@@ -61,8 +62,11 @@ class Job:
 
     @classmethod
     def of(cls, row: Row[Any]) -> Job:
-        values = {f.name: getattr(row, f.name) for f in fields(cls)}
+        values = {name: getattr(row, name) for name in FIELDS}
         return cls(**{**values, "status": Status(row.status)})
+
+
+FIELDS = tuple(field.name for field in fields(Job))
 
 
 def find(connection: Connection, job_id: str, account_id: str | None = None) -> Job | None:
@@ -71,6 +75,12 @@ def find(connection: Connection, job_id: str, account_id: str | None = None) -> 
     if account_id is not None:
         query = query.where(jobs.c.account_id == account_id)
     return first(connection, query)
+
+
+def find_all(connection: Connection, job_ids: Collection[str]) -> list[Job]:
+    """The jobs of these numbers that there are, whoever's they are."""
+    query = select(jobs).where(jobs.c.id.in_(job_ids), jobs.c.deleted_at.is_(None))
+    return [Job.of(row) for row in connection.execute(query)]
 
 
 def first(connection: Connection, query: Select[Any]) -> Job | None:

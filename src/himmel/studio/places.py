@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection, func, select
 
-from himmel.studio.database import Database, accounts, jobs
+from himmel.studio.database import accounts, jobs
 from himmel.studio.jobs import FINAL, Job, Status
 
 LEAST_COST = 1e-6  # compute-seconds: nothing is divided by zero
@@ -49,17 +49,16 @@ class Line:
 class Places:
     """The places of one server's jobs; ``now`` as the queue's. Others are read again after ``seconds``."""
 
-    def __init__(self, database: Database, now: Callable[[], float] = time.time, seconds: float = 1.0) -> None:
-        self.database, self.now, self.seconds = database, now, seconds
+    def __init__(self, now: Callable[[], float] = time.time, seconds: float = 1.0) -> None:
+        self.now, self.seconds = now, seconds
         self._line: Line | None = None
 
-    def of(self, found: Sequence[Job], workers: int) -> list[Place | None]:
+    def of(self, connection: Connection, found: Sequence[Job], workers: int) -> list[Place | None]:
         """The places of jobs, one for each; None for those that are over."""
         if all(job.status in FINAL for job in found):
             return [None] * len(found)
-        with self.database.read() as connection:
-            own = _own(connection, [job for job in found if job.status == Status.QUEUED])
-            line = self._others(connection)
+        own = _own(connection, [job for job in found if job.status == Status.QUEUED])
+        line = self._others(connection)
         return [self._place(job, own, line, workers) for job in found]
 
     def _place(

@@ -6,23 +6,30 @@ Owns: putting them together, and who may do what. The routes find it in the appl
 from __future__ import annotations
 
 import hmac
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request
+from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
 
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller, Keys
 from himmel.studio.database import Database
-from himmel.studio.jobs import Job
+from himmel.studio.jobs import Job, find_all
 from himmel.studio.outbound import Outbound
 from himmel.studio.places import Places
 from himmel.studio.queue import Queue
 from himmel.studio.schemas import Video
 from himmel.studio.settings import Settings
 from himmel.studio.storage import Storage
+from himmel.studio.together import Together
 from himmel.studio.webhooks import Webhooks
 
+REMEMBER_SECONDS = 1.5  # a key that was revoked is refused within two
+MOST_REMEMBERED = 10_000
 DRAINING = "draining"  # while a file of this name lies in the data folder, no job is given out
 
 
@@ -38,6 +45,11 @@ class Server:
     places: Places
     webhooks: Webhooks
     speed: dict[str, float] = field(default_factory=dict)
+    callers: dict[str, tuple[float, Caller]] = field(default_factory=dict)
+    looks: Together[tuple[str, str], Video | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.looks = Together(self._look)
 
     @classmethod
     def opened(cls, settings: Settings) -> Server:
@@ -56,7 +68,7 @@ class Server:
                 settings.queued_per_account,
                 draining=(settings.data_dir / DRAINING).exists,
             ),
-            Places(database),
+            Places(),
             Webhooks(database, Outbound()),
         )
 
@@ -73,25 +85,44 @@ class Server:
         """A job as its account sees it."""
         return self.all_shown([job])[0]
 
-    def all_shown(self, found: list[Job]) -> list[Video]:
+    def all_shown(self, found: Sequence[Job]) -> list[Video]:
         """Jobs as their accounts see them."""
-        return [Video.of(job, place) for job, place in zip(found, self.places.of(found, self.settings.workers), strict=True)]
+        with self.database.read() as connection:
+            return self._shown(connection, found)
+
+    def _shown(self, connection: Connection, found: Sequence[Job]) -> list[Video]:
+        places = self.places.of(connection, found, self.settings.workers)
+        return [Video.of(job, place) for job, place in zip(found, places, strict=True)]
+
+    def _look(self, asked: Sequence[tuple[str, str]]) -> list[Video | None]:
+        """Jobs by account and number, as they are shown; None for those that the account has not."""
+        with self.database.read() as connection:
+            found = find_all(connection, {job_id for _, job_id in asked})
+            shown = {(job.account_id, video.id): video for job, video in zip(found, self._shown(connection, found), strict=True)}
+        return [shown.get(question) for question in asked]
 
 
-def server_of(request: Request) -> Server:
+async def server_of(request: Request) -> Server:
     """The server that a request came to."""
     found = request.app.state.server
     assert isinstance(found, Server)
     return found
 
 
-def caller_of(request: Request) -> Caller:
-    """Whom a request speaks for. Raises ApiError (401)."""
-    return server_of(request).keys.caller(request.headers.get("authorization"))
+async def caller_of(request: Request) -> Caller:
+    """Whom a request speaks for, looked up again after a while. Raises ApiError (401)."""
+    server, header = await server_of(request), request.headers.get("authorization", "")
+    known = server.callers.get(header)
+    if known is None or time.monotonic() > known[0]:
+        if len(server.callers) > MOST_REMEMBERED:
+            server.callers.clear()
+        known = time.monotonic() + REMEMBER_SECONDS, await run_in_threadpool(server.keys.caller, header)
+        server.callers[header] = known
+    return known[1]
 
 
-def check_worker(request: Request) -> None:
+async def check_worker(request: Request) -> None:
     """Raise ApiError (401) unless a worker of ours is asking."""
-    token = server_of(request).keys.worker_token()
+    token = (await server_of(request)).keys.worker_token()
     if not hmac.compare_digest(request.headers.get("authorization", ""), f"Bearer {token}"):
         raise ApiError(401, "invalid_worker_token", "this is no worker of this server")

@@ -20,7 +20,7 @@ class House:
         self.keys = Keys(self.database, folder)
         self.time = 1000.0
         self.queue = Queue(self.database, lease_seconds=30, most_queued=6, now=lambda: self.time)
-        self.places = Places(self.database, now=lambda: self.time, seconds=0)
+        self.places = Places(now=lambda: self.time, seconds=0)
         self.accounts = {}
 
     def account(self, name):
@@ -138,7 +138,8 @@ def test_a_newcomer_waits_for_no_flood(house):
     flood = [house.accept("anna") for _ in range(6)]
     house.work()
     newcomer = house.accept("boris")
-    [place] = house.places.of([newcomer], workers=1)
+    with house.database.read() as connection:
+        [place] = house.places.of(connection, [newcomer], workers=1)
     assert place.ahead <= 1
     order = [house.work().id for _ in range(3)]
     assert newcomer.id in order[:2]
