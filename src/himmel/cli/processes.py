@@ -5,51 +5,82 @@ Owns: starting, watching and ending them.
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import uvicorn
 
+from himmel.errors import BadRequest
 from himmel.studio.batches import advance_batches
 
 if TYPE_CHECKING:
     from himmel.studio.server import Server
 
+log = logging.getLogger("himmel.processes")
 WATCH_SECONDS = 1.0
+PATIENCE_SECONDS = 10  # for requests and helpers that are not done when the server is told to stop
 
 
-def serve_with_workers(server: Server) -> None:
-    """Serve until Ctrl-C; workers that die are started again."""
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that waits for connections. Raises BadRequest where there is no such address, or it is taken."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise BadRequest(f"port {port} is taken by another program; choose one with --port") from None
+        raise BadRequest(f"cannot listen on {host}:{port}: {error.strerror}") from None
+
+
+def serve_with_workers(server: Server, listener: socket.socket) -> None:
+    """Serve until Ctrl-C or SIGTERM, then finish what was asked; workers that die are started again."""
     from himmel.studio.app import make_app
 
-    settings = server.settings
     server.queue.spare()
     over = threading.Event()
-    helpers = [threading.Thread(target=work, args=(server, over)) for work in (_watch, _deliver)]
+    helpers = [threading.Thread(target=work, args=(server, over), daemon=True) for work in (_watch, _deliver)]
     config = uvicorn.Config(
-        make_app(server), settings.host, settings.port, log_level="warning", lifespan="off", timeout_keep_alive=30
+        make_app(server),
+        log_level="warning",
+        lifespan="off",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=PATIENCE_SECONDS,
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises again what ended it
     for helper in helpers:
         helper.start()
     try:
         with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run()
+            uvicorn.Server(config).run([listener])
     finally:
         over.set()
         for helper in helpers:
-            helper.join()
+            helper.join(PATIENCE_SECONDS)  # a webhook's target may be slow; it is told again after the next start
         server.database.close()
 
 
 def _deliver(server: Server, over: threading.Event) -> None:
     """Feed batches, and deliver webhooks as they fall due."""
     while not over.wait(WATCH_SECONDS):
-        advance_batches(server)
-        server.webhooks.deliver_due()
+        _carefully(lambda: advance_batches(server))
+        _carefully(server.webhooks.deliver_due)
+
+
+def _carefully(work: Callable[[], object]) -> None:
+    """Do what is done again and again: one failure must not be the last time."""
+    try:
+        work()
+    except Exception as error:
+        log.error("a helper failed; it goes on", exc_info=error)
 
 
 def _watch(server: Server, over: threading.Event) -> None:
@@ -63,7 +94,8 @@ def _watch(server: Server, over: threading.Event) -> None:
         workers = [worker for worker in workers if worker.poll() is None]
         while len(workers) < settings.workers:
             workers.append(subprocess.Popen(command, env=environment))
-        server.queue.take_back()
+        _carefully(lambda: server.clock.follow(server.database))
+        _carefully(server.queue.take_back)
         over.wait(WATCH_SECONDS)
     for worker in workers:
         worker.terminate()

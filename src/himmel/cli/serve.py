@@ -41,12 +41,14 @@ def serve(
         raise BadRequest(
             f"the server listens on {settings.host} only when somebody can log in; run 'himmel keys create NAME' first"
         )
-    from himmel.cli.processes import serve_with_workers
+    from himmel.cli.processes import listening, serve_with_workers
+    from himmel.studio.alone import only_server
 
-    typer.echo(f"Himmel listens on http://{settings.host}:{settings.port}/v1 with the model '{settings.model}'")
-    if not server.keys.any_account():
-        typer.echo(f"Make a key: himmel keys create NAME --data-dir '{settings.data_dir}'")
-    serve_with_workers(server)
+    with only_server(settings), listening(settings.host, settings.port) as listener:
+        typer.echo(f"Himmel listens on http://{settings.host}:{settings.port}/v1 with the model '{settings.model}'")
+        if not server.keys.any_account():
+            typer.echo(f"Make a key: himmel keys create NAME --data-dir '{settings.data_dir}'")
+        serve_with_workers(server, listener)
     typer.echo("stopped; what waits is kept")
 
 

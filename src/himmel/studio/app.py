@@ -13,10 +13,12 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 
 from himmel.errors import ApiError, BadRequest
 from himmel.studio import api_batches, api_files, api_health, api_models, api_videos, api_webhooks, api_workers
+from himmel.studio.database import trouble_of
 from himmel.studio.server import Server
 
 log = logging.getLogger("himmel.studio")
@@ -33,6 +35,8 @@ def make_app(server: Server) -> FastAPI:
     app.add_exception_handler(BadRequest, _bad_request)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
+    for trouble in (OperationalError, InterfaceError, TimeoutError):
+        app.add_exception_handler(trouble, _database_trouble)
     app.add_exception_handler(Exception, _fault)
     return app
 
@@ -80,6 +84,12 @@ def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     codes = {404: "not_found", 405: "method_not_allowed"}
     return _envelope(ApiError(error.status_code, codes.get(error.status_code, "error"), str(error.detail)))
+
+
+def _database_trouble(request: Request, error: Exception) -> JSONResponse:
+    """The database is in use, full or away. Nothing was kept of the request, so the client may ask again."""
+    log.warning("%s %s: %s", request.method, request.url.path, getattr(error, "orig", error))  # not the statement
+    return _envelope(trouble_of(error))
 
 
 def _fault(request: Request, error: Exception) -> JSONResponse:

@@ -31,6 +31,9 @@ from sqlalchemy import (
     create_engine,
     event,
 )
+from sqlalchemy.exc import TimeoutError
+
+from himmel.errors import ApiError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 15_000
@@ -196,6 +199,20 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def trouble_of(error: Exception) -> ApiError:
+    """What to tell a client when the database raised OperationalError, InterfaceError or TimeoutError."""
+    name = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
+    if name.startswith("SQLITE_FULL"):
+        return ApiError(
+            507, "storage_full", "the server's disk is full; nothing was lost, try again later", retry_after=120
+        )
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or isinstance(error, TimeoutError):
+        return ApiError(503, "database_busy", "the server has too much to do; try again in a moment", retry_after=2)
+    return ApiError(
+        503, "database_unavailable", "the server's database does not answer; try again later", retry_after=30
+    )
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

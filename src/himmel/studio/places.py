@@ -49,7 +49,7 @@ class Line:
 class Places:
     """The places of one server's jobs; ``now`` as the queue's. Others are read again after ``seconds``."""
 
-    def __init__(self, now: Callable[[], float] = time.time, seconds: float = 1.0) -> None:
+    def __init__(self, now: Callable[[], float], seconds: float = 1.0) -> None:
         self.now, self.seconds = now, seconds
         self._line: Line | None = None
 
@@ -61,9 +61,7 @@ class Places:
         line = self._others(connection)
         return [self._place(job, own, line, workers) for job in found]
 
-    def _place(
-        self, job: Job, own: dict[str, tuple[int, float, float]], line: Line, workers: int
-    ) -> Place | None:
+    def _place(self, job: Job, own: dict[str, tuple[int, float, float]], line: Line, workers: int) -> Place | None:
         if job.status in FINAL:
             return None
         if job.status == Status.QUEUED and job.id in own:

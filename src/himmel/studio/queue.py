@@ -194,7 +194,7 @@ class Queue:
     def _end(self, connection: Connection, job: Job, to: Status, **changes: object) -> bool:
         """Bring a job to its end and settle what the account was charged."""
         now = self.now()
-        took = now - job.started_at if job.status == Status.IN_PROGRESS and job.started_at else 0.0
+        took = max(0.0, now - job.started_at) if job.status == Status.IN_PROGRESS and job.started_at else 0.0
         if not move(connection, job, to, completed_at=now, lease_until=None, cost=took, **changes):
             return False
         if job.status == Status.QUEUED:

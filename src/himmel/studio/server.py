@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller, Keys
+from himmel.studio.clock import Clock
 from himmel.studio.database import Database
 from himmel.studio.jobs import Job, find_all
 from himmel.studio.outbound import Outbound
@@ -38,6 +39,7 @@ class Server:
     """One server's parts. ``speed`` is compute-seconds for a second of clip, as measured lately, by model."""
 
     settings: Settings
+    clock: Clock
     database: Database
     storage: Storage
     keys: Keys
@@ -57,8 +59,10 @@ class Server:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'himmel.sqlite3'}")
         database.migrate()
+        clock = Clock()
         return cls(
             settings,
+            clock,
             database,
             Storage(settings.data_dir / "files", settings.reserve_bytes),
             Keys(database, settings.data_dir),
@@ -66,10 +70,11 @@ class Server:
                 database,
                 settings.lease_seconds,
                 settings.queued_per_account,
+                clock.now,
                 draining=(settings.data_dir / DRAINING).exists,
             ),
-            Places(),
-            Webhooks(database, Outbound()),
+            Places(clock.now),
+            Webhooks(database, Outbound(), clock.now),
         )
 
     def cost_of(self, request: dict[str, Any]) -> float:
@@ -98,7 +103,10 @@ class Server:
         """Jobs by account and number, as they are shown; None for those that the account has not."""
         with self.database.read() as connection:
             found = find_all(connection, {job_id for _, job_id in asked})
-            shown = {(job.account_id, video.id): video for job, video in zip(found, self._shown(connection, found), strict=True)}
+            shown = {
+                (job.account_id, video.id): video
+                for job, video in zip(found, self._shown(connection, found), strict=True)
+            }
         return [shown.get(question) for question in asked]
 
 
