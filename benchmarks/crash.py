@@ -227,9 +227,9 @@ def paused_worker(house: House) -> Counter[str]:
 
     awake = until(back_at_work)
     taken_over = before is not None and before[1] == 2 and not str(before[0]).endswith(f"-{sleeper}")
-    refused = awake and taken_over and house.row(row, job) == before
-    counts = Counter({"late clip refused": int(refused), "late clip NOT refused": int(not refused)})
-    return settled(house, jobs) + counts + Counter({"worker paused": 1})
+    counts = settled(house, jobs)
+    refused = awake and taken_over and house.row(row, job) == before and len(house.ear.told[job]) == 1
+    return counts + Counter({"late clip refused" if refused else "late clip NOT refused": 1, "worker paused": 1})
 
 
 def stopped_within_a_job(house: House) -> tuple[int, str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -55,7 +54,6 @@ def serve_with_workers(server: Server, listener: socket.socket) -> None:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=PATIENCE_SECONDS,
     )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises again what ended it
     for helper in helpers:
         helper.start()
     try:
