@@ -308,7 +308,7 @@ async def among_slow_ones(crowd: Crowd, seconds: float, port: int, key: str, cli
     """Ask among slow connections; gives how many of them were still open at the end."""
     kinds = (slow_head, slow_body, slow_reader)
     slow = [asyncio.ensure_future(kinds[number % 3](port, key, clip)) for number in range(SLOW)]
-    await asyncio.sleep(2)
+    await asyncio.sleep(10)  # until they are as slow as they will be: first, buffers are filled
     await crowd.ask(seconds)
     still = sum(not task.done() for task in slow)
     for task in slow:

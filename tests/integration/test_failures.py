@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 
 import httpx2
@@ -17,7 +18,7 @@ import uvicorn
 
 from himmel.studio import database
 from himmel.studio.app import make_app
-from himmel.studio.server import Server
+from himmel.studio.server import REMEMBER_SECONDS, Server
 from himmel.studio.settings import Settings
 
 BODY = {"prompt": "a cat", "seconds": "1", "size": "64x48"}
@@ -91,6 +92,21 @@ def test_a_writer_that_holds_on_for_long_is_told_and_costs_nothing(tmp_path, mon
             assert int(answer.headers["retry-after"]) > 0
         assert client.post("/videos", json=BODY).status_code == 201
         assert len(client.get("/videos").json()["data"]) == 2
+
+
+def test_who_reads_never_waits_for_those_who_wait_to_write(tmp_path):
+    with answering(tmp_path) as client, ThreadPoolExecutor(60) as crowd:
+        kept = client.post("/videos", json=BODY).json()["id"]
+        with locked(tmp_path):
+            writers = [
+                crowd.submit(httpx2.post, f"{client.base_url}videos", json=BODY, headers=client.headers, timeout=30)
+                for _ in range(60)
+            ]
+            wait_until(lambda: all(writer.running() for writer in writers))
+            time.sleep(REMEMBER_SECONDS + 1)  # they are all at it, and the key will be looked up again
+            assert client.get(f"/videos/{kept}").json()["status"] == "queued"
+            assert not any(writer.done() for writer in writers)
+        assert {writer.result().status_code for writer in writers} == {201}
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from starlette.exceptions import HTTPException
 
 from himmel.errors import ApiError, BadRequest
 from himmel.studio import api_batches, api_files, api_health, api_models, api_videos, api_webhooks, api_workers
-from himmel.studio.database import trouble_of
 from himmel.studio.server import Server
 
 log = logging.getLogger("himmel.studio")
@@ -89,7 +88,21 @@ def _http_error(_: Request, error: Exception) -> JSONResponse:
 def _database_trouble(request: Request, error: Exception) -> JSONResponse:
     """The database is in use, full or away. Nothing was kept of the request, so the client may ask again."""
     log.warning("%s %s: %s", request.method, request.url.path, getattr(error, "orig", error))  # not the statement
-    return _envelope(trouble_of(error))
+    return _envelope(_trouble_of(error))
+
+
+def _trouble_of(error: Exception) -> ApiError:
+    """What to tell a client when the database raised OperationalError, InterfaceError or TimeoutError."""
+    name = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
+    if name.startswith("SQLITE_FULL"):
+        return ApiError(
+            507, "storage_full", "the server's disk is full; nothing was lost, try again later", retry_after=120
+        )
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or isinstance(error, TimeoutError):
+        return ApiError(503, "database_busy", "the server has too much to do; try again in a moment", retry_after=2)
+    return ApiError(
+        503, "database_unavailable", "the server's database does not answer; try again later", retry_after=30
+    )
 
 
 def _fault(request: Request, error: Exception) -> JSONResponse:

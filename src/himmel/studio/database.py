@@ -31,12 +31,11 @@ from sqlalchemy import (
     create_engine,
     event,
 )
-from sqlalchemy.exc import TimeoutError
-
-from himmel.errors import ApiError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 15_000
+# More connections than threads: who reads never waits for one that waits to write.
+POOL = {"pool_size": 10, "max_overflow": 50}
 
 metadata = MetaData()
 
@@ -171,7 +170,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = create_engine(url)
+        self.engine = create_engine(url, **({} if url == "sqlite://" else POOL))
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
@@ -199,20 +198,6 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
-
-
-def trouble_of(error: Exception) -> ApiError:
-    """What to tell a client when the database raised OperationalError, InterfaceError or TimeoutError."""
-    name = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
-    if name.startswith("SQLITE_FULL"):
-        return ApiError(
-            507, "storage_full", "the server's disk is full; nothing was lost, try again later", retry_after=120
-        )
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or isinstance(error, TimeoutError):
-        return ApiError(503, "database_busy", "the server has too much to do; try again in a moment", retry_after=2)
-    return ApiError(
-        503, "database_unavailable", "the server's database does not answer; try again later", retry_after=30
-    )
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 from sqlalchemy import Connection
-from starlette.concurrency import run_in_threadpool
 
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller, Keys
@@ -47,11 +47,12 @@ class Server:
     places: Places
     webhooks: Webhooks
     speed: dict[str, float] = field(default_factory=dict)
+    readers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     callers: dict[str, tuple[float, Caller]] = field(default_factory=dict)
     looks: Together[tuple[str, str], Video | None] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.looks = Together(self._look)
+        self.looks = Together(self._look, self.readers)
 
     @classmethod
     def opened(cls, settings: Settings) -> Server:
@@ -124,7 +125,10 @@ async def caller_of(request: Request) -> Caller:
     if known is None or time.monotonic() > known[0]:
         if len(server.callers) > MOST_REMEMBERED:
             server.callers.clear()
-        known = time.monotonic() + REMEMBER_SECONDS, await run_in_threadpool(server.keys.caller, header)
+        known = (
+            time.monotonic() + REMEMBER_SECONDS,
+            await to_thread.run_sync(server.keys.caller, header, limiter=server.readers),
+        )
         server.callers[header] = known
     return known[1]
 

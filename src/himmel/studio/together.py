@@ -11,17 +11,18 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
+MOST = 100  # questions to a look
 
 
 class Together(Generic[Question, Answer]):
-    """``look`` gives the answers to several questions, in their order. ``most`` are answered at once."""
+    """``look`` gives the answers to several questions, in their order, in one of the ``threads``."""
 
-    def __init__(self, look: Callable[[Sequence[Question]], Sequence[Answer]], most: int = 100) -> None:
-        self.look, self.most = look, most
+    def __init__(self, look: Callable[[Sequence[Question]], Sequence[Answer]], threads: CapacityLimiter) -> None:
+        self.look, self.threads = look, threads
         self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
         self._looking: asyncio.Task[None] | None = None
 
@@ -35,10 +36,10 @@ class Together(Generic[Question, Answer]):
 
     async def _answer_all(self) -> None:
         while self._waiting:
-            asked, self._waiting = self._waiting[: self.most], self._waiting[self.most :]
+            asked, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
             waiting = [future for _, future in asked]
             try:
-                answers = await run_in_threadpool(self.look, [question for question, _ in asked])
+                answers = await to_thread.run_sync(self.look, [question for question, _ in asked], limiter=self.threads)
             except Exception as error:
                 for future in waiting:
                     if not future.done():
