@@ -388,23 +388,26 @@ def newcomer_waits(server: Server, queue: Queue, clock: list[float], workers: in
 
 @contextmanager
 def house_for(database_url: str) -> Iterator[House]:
-    """An empty data folder, and an empty database."""
+    """An empty data folder and an empty database, which is emptied again. Refuses one that somebody uses."""
     with tempfile.TemporaryDirectory() as name:
         house = House(Settings(data_dir=Path(name), model="fake", database_url=database_url, queued_per_account=FLOOD))
-        if database_url:
-            database = Server.opened(house.settings).database
-            with database.write() as connection:
+        server = Server.opened(house.settings)
+        try:
+            if server.keys.any_account():
+                raise SystemExit("this database is in use; give an empty one")
+            yield house
+            with server.database.write() as connection:
                 for table in reversed(metadata.sorted_tables):
                     connection.execute(delete(table))
-            database.close()
-        yield house
+        finally:
+            server.database.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="a,b,c,d", help="parts, by their letters")
     parser.add_argument("--minutes", type=float, default=1.0, help="how long part b asks")
-    parser.add_argument("--database-url", default="", help="another database than SQLite; it is EMPTIED")
+    parser.add_argument("--database-url", default="", help="an empty database, not SQLite")
     options = parser.parse_args()
     table = Table()
     parts: dict[str, Callable[[House], None]] = {
