@@ -6,6 +6,7 @@ Owns: starting, watching and ending them.
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import socket
@@ -32,8 +33,14 @@ PATIENCE_SECONDS = 10  # for requests and helpers that are not done when the ser
 def listening(host: str, port: int) -> socket.socket:
     """A socket that waits for connections. Raises BadRequest where there is no such address, or it is taken."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=2048)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # The protocol is named, because asyncio sends small answers at once (TCP_NODELAY) only where it is.
+        listener = socket.socket(family, kind, protocol)
+        if os.name == "posix":  # elsewhere it would let two servers share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+        return listener
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise BadRequest(f"port {port} is taken by another program; choose one with --port") from None
@@ -56,6 +63,7 @@ def serve_with_workers(server: Server, listener: socket.socket) -> None:
     )
     for helper in helpers:
         helper.start()
+    gc.freeze()  # what is here stays: no need to look through it again and again
     try:
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run([listener])
