@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
-import math
 import os
 import socket
 import statistics
@@ -257,7 +256,7 @@ def measure_polling(house: House, table: Table, minutes: float) -> None:
     house.seed()
     with house.served() as served:
         crowd = Crowd(served.port, requests_of(house, CLIENTS))
-        asyncio.run(Crowd(served.port, crowd.requests).ask(5))  # so that it is warm
+        asyncio.run(Crowd(served.port, crowd.requests).ask(60))  # so that all it remembers is there
         began, own, server = time.monotonic(), time.process_time(), served.cpu()
         memory: list[tuple[float, float]] = []
         asyncio.run(watched(crowd.ask(60 * minutes), served, memory))
@@ -267,9 +266,11 @@ def measure_polling(house: House, table: Table, minutes: float) -> None:
     failed = sum(count for status, count in crowd.answers.items() if status != 200)
     table.line("b  answers other than 200", str(failed), "none", failed == 0)
     table.line("b  processor", f"server {server:.2f} cores, clients {own:.2f} cores")
-    slope, last = slope_of(memory[len(memory) // 3 :]), memory[-1][1]
-    rising = slope * 10 > 0.05 * last
-    table.line("b  the server's memory", f"{last:.0f} MiB, {slope:+.2f} MiB a minute", "< 5 % in 10 min", not rising)
+    slope, last = statistics.linear_regression(*zip(*memory, strict=True)).slope, memory[-1][1]
+    told = f"{last:.0f} MiB, {slope:+.2f} MiB a minute"
+    if minutes < 5:
+        return table.line("b  the server's memory", told)  # too short to tell
+    return table.line("b  the server's memory", told, "< 5 % in 10 minutes", 10 * slope < 0.05 * last)
 
 
 async def watched(work: object, served: Served, memory: list[tuple[float, float]]) -> None:
@@ -279,11 +280,6 @@ async def watched(work: object, served: Served, memory: list[tuple[float, float]
         memory.append((time.monotonic() / 60, served.memory()))
         await asyncio.wait([task], timeout=1)
     await task
-
-
-def slope_of(points: list[tuple[float, float]]) -> float:
-    """MiB a minute, by least squares."""
-    return statistics.linear_regression(*zip(*points, strict=True)).slope if len(points) > 2 else math.nan
 
 
 def measure_slow_connections(house: House, table: Table, seconds: float) -> None:

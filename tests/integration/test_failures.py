@@ -16,6 +16,7 @@ import httpx2
 import pytest
 import uvicorn
 
+from himmel.cli.processes import listening
 from himmel.studio import database
 from himmel.studio.app import make_app
 from himmel.studio.server import REMEMBER_SECONDS, Server
@@ -205,6 +206,23 @@ def test_a_second_server_leaves_the_folder_to_the_first(served):
     os.kill(first.process.pid, signal.SIGKILL)
     first.process.wait()
     make(first.folder, free_port()).start()
+
+
+def test_answers_leave_at_once():
+    """asyncio sets TCP_NODELAY where the socket's protocol is named; else small answers wait for 40 ms."""
+    with closing(listening("localhost", 0)) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+        assert listener.getsockname()[1] > 0
+
+
+def test_a_key_that_was_revoked_is_refused_soon_although_callers_are_remembered(tmp_path):
+    with answering(tmp_path) as client:
+        assert client.get("/models").status_code == 200
+        other = Server.opened(Settings(data_dir=tmp_path))  # as the command line does it
+        assert other.keys.revoke(client.headers["authorization"].split("_")[1].partition(".")[0])
+        other.database.close()
+        assert REMEMBER_SECONDS < 2
+        wait_until(lambda: client.get("/models").status_code == 401)
 
 
 def test_a_port_that_is_taken_is_told_in_a_line(served, tmp_path):
