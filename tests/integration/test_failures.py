@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager, suppress
 import httpx2
 import pytest
 import uvicorn
+from sqlalchemy.exc import OperationalError
 
 from himmel.cli.processes import listening
 from himmel.studio import database
@@ -108,6 +109,21 @@ def test_who_reads_never_waits_for_those_who_wait_to_write(tmp_path):
             assert client.get(f"/videos/{kept}").json()["status"] == "queued"
             assert not any(writer.done() for writer in writers)
         assert {writer.result().status_code for writer in writers} == {201}
+
+
+def test_a_database_that_is_away_is_told_and_missed_by_nobody(tmp_path, monkeypatch):
+    def away(_):
+        raise OperationalError("select 'a secret prompt'", {}, OSError("connection refused"))
+
+    with answering(tmp_path) as client:
+        kept = client.post("/videos", json=BODY).json()["id"]
+        monkeypatch.setattr(database.Database, "read", away)
+        monkeypatch.setattr(database.Database, "write", away)
+        for answer in (client.get(f"/videos/{kept}"), client.get("/videos"), client.post("/videos", json=BODY)):
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "database_unavailable")
+            assert int(answer.headers["retry-after"]) > 0 and "secret" not in answer.text
+        monkeypatch.undo()
+        assert client.get(f"/videos/{kept}").json()["status"] == "queued"
 
 
 @pytest.fixture
