@@ -266,7 +266,8 @@ def measure_polling(house: House, table: Table, minutes: float) -> None:
     failed = sum(count for status, count in crowd.answers.items() if status != 200)
     table.line("b  answers other than 200", str(failed), "none", failed == 0)
     table.line("b  processor", f"server {server:.2f} cores, clients {own:.2f} cores")
-    slope, last = statistics.linear_regression(*zip(*memory, strict=True)).slope, memory[-1][1]
+    late = memory[len(memory) // 3 :]  # buffers and threads of the first minutes stay
+    slope, last = statistics.linear_regression(*zip(*late, strict=True)).slope, late[-1][1]
     told = f"{last:.0f} MiB, {slope:+.2f} MiB a minute"
     if minutes < 5:
         return table.line("b  the server's memory", told)  # too short to tell

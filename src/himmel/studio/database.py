@@ -35,7 +35,7 @@ from sqlalchemy import (
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 15_000
 # More connections than threads: who reads never waits for one that waits to write.
-POOL = {"pool_size": 10, "max_overflow": 50}
+POOL = {"pool_size": 10, "max_overflow": 50, "pool_use_lifo": True}
 
 metadata = MetaData()
 
