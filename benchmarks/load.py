@@ -29,6 +29,8 @@ from pathlib import Path
 
 from sqlalchemy import delete, event
 
+from himmel.studio.api_videos import listed
+from himmel.studio.auth import Caller
 from himmel.studio.database import Database, metadata
 from himmel.studio.jobs import Job
 from himmel.studio.queue import Queue
@@ -37,21 +39,9 @@ from himmel.studio.settings import Settings
 
 JOBS, ACCOUNTS, CLIENTS, SLOW, FLOOD = 10_000, 500, 500, 300, 5_000
 SAMPLES = 500
-REQUEST = {
-    "prompt": "a cat in the snow",
-    "negative_prompt": "",
-    "model": "fake",
-    "asked_model": "sora-2",
-    "seconds": 4.0,
-    "asked_seconds": "4",
-    "size": "320x192",
-    "n": 1,
-    "seed": 1,
-    "steps": None,
-    "guidance": None,
-    "fps": None,
-    "first_frame": None,
-}
+REQUEST = {"prompt": "a cat in the snow", "negative_prompt": "", "model": "fake", "asked_model": "sora-2", "n": 1}
+REQUEST |= {"seconds": 4.0, "asked_seconds": "4", "size": "320x192", "seed": 1}
+REQUEST |= dict.fromkeys(("steps", "guidance", "fps", "first_frame"))
 
 
 @dataclass
@@ -157,9 +147,6 @@ class Served:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-# a ---------------------------------------------------------------------------------------------------------------
-
-
 def measure_queue(house: House, table: Table) -> None:
     house.seed()
     server = Server.opened(house.settings)
@@ -175,8 +162,8 @@ def measure_queue(house: House, table: Table) -> None:
     for number in range(SAMPLES):
         timed("place", lambda job=house.jobs[number * 7 % JOBS]: server.shown(job))
     busy = names[0]
-    own = [queue.accept(busy, REQUEST, 4.0) for _ in range(100)]
-    assert len(own) == 100
+    for _ in range(100):
+        queue.accept(busy, REQUEST, 4.0)
     for _ in range(SAMPLES // 10):
         timed("page", lambda: page(server, busy))
     for number in range(SAMPLES):
@@ -195,14 +182,8 @@ def measure_queue(house: House, table: Table) -> None:
 
 def page(server: Server, account_id: str) -> None:
     """What the route of the list does, without HTTP."""
-    from himmel.studio.api_videos import listed
-    from himmel.studio.auth import Caller
-
     found = listed(server, Caller(account_id, "", "member"), None, 100, "desc")
     assert len(found.data) == 100
-
-
-# b, d ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -345,16 +326,12 @@ async def trickle(writer: asyncio.StreamWriter, content: bytes, step: int) -> No
         await asyncio.sleep(1)
 
 
-# c ---------------------------------------------------------------------------------------------------------------
-
-
 def measure_fairness(house: House, table: Table, workers: int) -> None:
     server = Server.opened(house.settings)
     hurried(server.database)
     clock = [1_000_000.0]
     queue = Queue(server.database, 1e9, FLOOD, now=lambda: clock[0])
-    key = server.keys.create("flood")
-    flood = server.keys.caller(f"Bearer {key}").account_id
+    flood = server.keys.caller(f"Bearer {server.keys.create('flood')}").account_id
     for _ in range(FLOOD):
         queue.accept(flood, REQUEST, 10.0)
     delays = [newcomer_waits(server, queue, clock, workers, f"newcomer {number}") for number in range(20)]
@@ -378,9 +355,6 @@ def newcomer_waits(server: Server, queue: Queue, clock: list[float], workers: in
                 assert job and queue.finish(job.id, job.attempts, {"video": "0" * 64}, {})
             return begun
     return FLOOD
-
-
-# -----------------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
