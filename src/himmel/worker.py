@@ -50,7 +50,7 @@ class Worker:
 
     client: httpx2.Client
     backend: Backend
-    name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
+    name: str = field(default_factory=lambda: name_of(os.getpid()))
 
     def run(self, parent: int | None = None) -> None:
         """Work until Ctrl-C, or until the process ``parent`` is gone; a server that is away is waited for."""
@@ -252,6 +252,11 @@ class _LeasedJob:
 
 def _since(begun: float) -> float:
     return round(time.monotonic() - begun, 3)
+
+
+def name_of(process: int) -> str:
+    """What the worker in a process of this machine is called."""
+    return f"{socket.gethostname()}-{process}"
 
 
 def connect(server: str, token: str) -> httpx2.Client:

@@ -149,13 +149,18 @@ def move_database(
     """Copy a stopped server's database into an empty one, for example from SQLite to PostgreSQL."""
     from sqlalchemy.exc import SQLAlchemyError
 
+    from himmel.studio.alone import only_server
+    from himmel.studio.audit import keep
     from himmel.studio.database import Database
     from himmel.studio.move import move_database as moved
 
-    source = opened(data_dir).database
-    try:
-        target = Database(url)
-        count = moved(source, target, lambda table, rows: typer.echo(f"{rows:8}  {table}"))
-    except (SQLAlchemyError, ImportError) as error:
-        raise BadRequest(f"the database cannot be used: {str(error).splitlines()[0]}") from None
-    typer.echo(f"{count} rows copied. Start the server with HIMMEL_DATABASE_URL={url}")
+    server = opened(data_dir)
+    with only_server(server.settings):
+        try:
+            target = Database(url)
+            count = moved(server.database, target, lambda table, rows: typer.echo(f"{rows:8}  {table}"))
+        except (SQLAlchemyError, ImportError) as error:
+            raise BadRequest(f"the database cannot be used: {str(error).splitlines()[0]}") from None
+        told = target.engine.url.render_as_string(hide_password=True)
+        keep(target, "database.moved", told, rows=count)
+    typer.echo(f"{count} rows copied to {told}. Start the server with HIMMEL_DATABASE_URL set to it.")

@@ -5,13 +5,17 @@ Owns: starting, watching and ending them.
 
 from __future__ import annotations
 
+import errno
+import gc
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -21,6 +25,7 @@ from himmel.studio.batches import advance_batches
 from himmel.studio.http import protocol
 from himmel.studio.settings import variable
 from himmel.studio.sweeper import sweep
+from himmel.worker import name_of
 
 if TYPE_CHECKING:
     from himmel.studio.server import Server
@@ -28,37 +33,54 @@ if TYPE_CHECKING:
 log = logging.getLogger("himmel.processes")
 WATCH_SECONDS = 1.0
 SWEEP_SECONDS = 300.0
+PATIENCE_SECONDS = 10  # for requests and helpers that are not done when the server is told to stop
 
 
-def serve_with_workers(server: Server) -> None:
-    """Serve until Ctrl-C; workers that die are started again."""
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that waits for connections. Raises BadRequest where there is no such address, or it is taken."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # The protocol is named, because asyncio sends small answers at once (TCP_NODELAY) only where it is.
+        listener = socket.socket(family, kind, protocol)
+        if os.name == "posix":  # elsewhere it would let two servers share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+        return listener
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise BadRequest(f"port {port} is taken by another program; choose one with --port") from None
+        raise BadRequest(f"cannot listen on {host}:{port}: {error.strerror}") from None
+
+
+def serve_with_workers(server: Server, listener: socket.socket) -> None:
+    """Serve until Ctrl-C or SIGTERM, then finish what was asked; workers that die are started again."""
     from himmel.studio.app import make_app
 
-    settings = server.settings
     server.queue.spare()
     with suppress(ApiError):  # said by the log; what needs the store is answered so until it is there
         server.storage.check()
     over = threading.Event()
-    helpers = [threading.Thread(target=work, args=(server, over)) for work in (_watch, _deliver, _sweep)]
+    helpers = [threading.Thread(target=work, args=(server, over), daemon=True) for work in (_watch, _deliver, _sweep)]
     config = uvicorn.Config(
         make_app(server),
-        settings.host,
-        settings.port,
-        http=protocol(settings.header_seconds, settings.body_seconds),
+        http=protocol(server.settings.header_seconds, server.settings.body_seconds),
         access_log=False,
         log_config=None,
         lifespan="off",
         timeout_keep_alive=30,
+        timeout_graceful_shutdown=PATIENCE_SECONDS,
     )
     for helper in helpers:
         helper.start()
+    gc.freeze()  # what is here stays: no need to look through it again and again
     try:
         with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run()
+            uvicorn.Server(config).run([listener])
     finally:
         over.set()
         for helper in helpers:
-            helper.join()
+            helper.join(PATIENCE_SECONDS)  # a webhook's target may be slow; it is told again after the next start
         server.database.close()
 
 
@@ -94,12 +116,16 @@ def _watch(server: Server, over: threading.Event) -> None:
     environment |= {variable("log_format"): settings.log_format, variable("log_level"): settings.log_level}
     workers: list[subprocess.Popen[bytes]] = []
     while not over.is_set():
-        workers = [worker for worker in workers if worker.poll() is None]
+        for worker in [worker for worker in workers if worker.poll() is not None]:
+            workers.remove(worker)
+            _carefully(partial(server.queue.release, name_of(worker.pid), silent=True))
         while len(workers) < settings.workers:
             workers.append(subprocess.Popen(command, env=environment))
+        _carefully(lambda: server.clock.follow(server.database))
         _carefully(server.queue.take_back)
         over.wait(WATCH_SECONDS)
     for worker in workers:
         worker.terminate()
     for worker in workers:
         worker.wait()
+        _carefully(partial(server.queue.release, name_of(worker.pid), silent=False))

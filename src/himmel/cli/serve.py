@@ -40,17 +40,19 @@ def serve(
             f"the server listens on {settings.host} only when somebody can log in; run 'himmel keys create NAME' first"
         )
     from himmel import logs
-    from himmel.cli.processes import serve_with_workers
+    from himmel.cli.processes import listening, serve_with_workers
+    from himmel.studio.alone import only_server
     from himmel.studio.audit import record_start
 
     logs.configure(settings.log_format, settings.log_level)
-    record_start(server.database, settings)
-    address = f"http://{settings.host}:{settings.port}"
-    typer.echo(f"Himmel listens on {address}/v1 with the model '{settings.model}'")
-    if not server.keys.any_account():
-        typer.echo(f"Make the owner's account, with its first key: {address}/setup/{server.setup_token}")
-    typer.echo(f"Make keys: himmel keys create NAME --data-dir '{settings.data_dir}'")
-    serve_with_workers(server)
+    with only_server(settings), listening(settings.host, settings.port) as listener:
+        record_start(server.database, settings)
+        address = f"http://{settings.host}:{settings.port}"
+        typer.echo(f"Himmel listens on {address}/v1 with the model '{settings.model}'")
+        if not server.keys.any_account():
+            typer.echo(f"Make the owner's account, with its first key: {address}/setup/{server.setup_token}")
+        typer.echo(f"Make keys: himmel keys create NAME --data-dir '{settings.data_dir}'")
+        serve_with_workers(server, listener)
     typer.echo("stopped; what waits is kept")
 
 

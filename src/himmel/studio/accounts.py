@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from himmel.errors import ApiError, BadRequest
+from himmel.studio.audit import actor, record
 from himmel.studio.auth import ROLES
 from himmel.studio.database import Database, accounts, jobs
 from himmel.studio.jobs import Status
@@ -53,6 +54,7 @@ def change_account(
             raise BadRequest("this is the last owner's account; make another account 'owner' first")
         if changes:
             connection.execute(update(accounts).where(accounts.c.id == account_id).values(**changes))
+            record(connection, actor(), "account.changed", account_id, **changes)
 
 
 def account_of_name(database: Database, name: str) -> str:

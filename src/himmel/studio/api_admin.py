@@ -14,6 +14,7 @@ from sqlalchemy import Row, select
 from himmel.errors import ApiError
 from himmel.studio.accounts import change_account, list_accounts
 from himmel.studio.api_videos import TheOperator, TheServer
+from himmel.studio.audit import keep
 from himmel.studio.bodies import StrictRoute
 from himmel.studio.database import jobs
 from himmel.studio.jobs import Job, Status
@@ -118,6 +119,7 @@ def cancel(job_id: str, server: TheServer) -> OthersJob:
     ended = server.queue.cancel(job_id)
     if ended is None:
         raise ApiError(404, "job_not_found", f"there is no job '{job_id[:80]}'", param="job_id")
+    keep(server.database, "job.cancelled", job_id, account=ended.account_id)
     return OthersJob.of(ended)
 
 

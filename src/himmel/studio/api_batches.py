@@ -5,6 +5,7 @@ Owns: these routes. What becomes of a batch stands in ``batches``.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
@@ -96,7 +97,7 @@ async def create(request: Request, server: TheServer, caller: TheCaller) -> Batc
 @router.get("")
 def listed(server: TheServer, caller: TheCaller, wish: Annotated[Wish, Depends(paging(20, 100))]) -> ListOf[Batch]:
     """The account's batches, newest first, page by page."""
-    return page_of(server.database, batches, true(), wish, caller.account_id, lambda row: Batch.of(server, row))
+    return page_of(server.database, batches, true(), wish, caller.account_id, partial(map, partial(Batch.of, server)))
 
 
 @router.get("/{batch_id}")

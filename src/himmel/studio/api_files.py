@@ -5,6 +5,7 @@ Owns: these routes.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -85,7 +86,7 @@ def listed(
 ) -> ListOf[FileObject]:
     """The account's files, newest first, page by page."""
     wanted = files.c.deleted_at.is_(None) & (files.c.purpose == purpose if purpose else true())
-    return page_of(server.database, files, wanted, wish, caller.account_id, FileObject.of)
+    return page_of(server.database, files, wanted, wish, caller.account_id, partial(map, FileObject.of))
 
 
 @router.get("/{file_id}")
@@ -99,7 +100,7 @@ def retrieve(file_id: str, server: TheServer, caller: TheCaller) -> FileObject:
 def content(file_id: str, request: Request, server: TheServer, caller: TheCaller) -> Response:
     """What is in a file."""
     file = find_file(server.database, caller.account_id, file_id)
-    kind, good = "application/octet-stream", same_caller(request)
+    kind, good = "application/octet-stream", same_caller(request, server.keys)
     return stored_file(request, server.storage, file.digest, kind=kind, name=file.id, still_good=good)
 
 

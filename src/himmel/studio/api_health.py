@@ -30,7 +30,8 @@ def ready(request: Request, server: TheServer, response: Response) -> dict[str, 
     response.status_code = 200 if well else 503
     if "authorization" not in request.headers:
         return {"status": "ok" if well else "needs help"}
-    operator_of(request)
+    caller = server.keys.caller(request.headers["authorization"], request.client.host if request.client else None)
+    caller.check_scope("operate")
     return {finding.what: "; ".join(filter(None, (finding.found, finding.advice))) for finding in findings}
 
 

@@ -5,10 +5,12 @@ Owns: these routes. What a body may say stands in ``schemas``, what happens to a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import Row
 
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller
@@ -112,16 +114,22 @@ async def remix(video_id: str, request: Request, server: TheServer, caller: TheC
 def listed(server: TheServer, caller: TheCaller, wish: Annotated[Wish, Depends(paging(20, 100))]) -> ListOf[Video]:
     """The account's clips, newest first, page by page."""
     there = jobs.c.deleted_at.is_(None)
-    return page_of(server.database, jobs, there, wish, caller.account_id, lambda row: server.shown(Job.of(row)))
+
+    def shown(rows: Sequence[Row[Any]]) -> list[Video]:
+        return server.all_shown([Job.of(row) for row in rows])
+
+    return page_of(server.database, jobs, there, wish, caller.account_id, shown)
 
 
 @router.get("/{video_id}")
-def retrieve(video_id: str, server: TheServer, caller: TheCaller, response: Response) -> Video:
+async def retrieve(video_id: str, server: TheServer, caller: TheCaller, response: Response) -> Video:
     """How a clip is getting on."""
-    job = find_video(server, caller.account_id, video_id)
-    if job.status not in FINAL:
+    video = await server.looks.ask((caller.account_id, video_id))
+    if video is None:
+        raise no_video(video_id)
+    if video.status not in FINAL:
         response.headers["openai-poll-after-ms"] = str(server.settings.poll_ms)
-    return server.shown(job)
+    return video
 
 
 @router.delete("/{video_id}")
@@ -155,7 +163,7 @@ def content(
     if job.status != Status.COMPLETED:
         raise ApiError(404, "video_not_ready", f"the clip is not there: the job is {job.status}")
     kind = MEDIA[variant]
-    name, good = f"{job.id}.{kind.partition('/')[2]}", same_caller(request)
+    name, good = f"{job.id}.{kind.partition('/')[2]}", same_caller(request, server.keys)
     return stored_file(request, server.storage, job.results[variant], kind=kind, name=name, still_good=good)
 
 

@@ -5,6 +5,7 @@ Owns: these routes. What is delivered, and how, stands in ``webhooks``.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal, Self, get_args
 
 from fastapi import APIRouter, Depends
@@ -105,7 +106,7 @@ def create(body: NewEndpoint, server: TheServer, caller: TheManager) -> Endpoint
 @router.get("/webhook_endpoints")
 def listed(server: TheServer, caller: TheManager, wish: Annotated[Wish, Depends(paging(100, 100))]) -> ListOf[Endpoint]:
     """The account's endpoints, newest first, page by page."""
-    return page_of(server.database, webhook_endpoints, true(), wish, caller.account_id, Endpoint.of)
+    return page_of(server.database, webhook_endpoints, true(), wish, caller.account_id, partial(map, Endpoint.of))
 
 
 @router.get("/webhook_endpoints/{endpoint_id}")

@@ -15,6 +15,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 
 from himmel import logs
@@ -66,6 +67,8 @@ def make_app(server: Server) -> FastAPI:
     app.add_exception_handler(BadRequest, _bad_request)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
+    for trouble in (OperationalError, InterfaceError, TimeoutError):
+        app.add_exception_handler(trouble, _database_trouble)
     return app
 
 
@@ -145,6 +148,26 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
         operations = request.app.openapi()["paths"].get(request.scope["route"].path, {})
         answer.headers["allow"] = ", ".join(method.upper() for method in operations)
     return answer
+
+
+def _database_trouble(_: Request, error: Exception) -> JSONResponse:
+    """The database is in use, full or away. Nothing was kept of the request, so the client may ask again."""
+    log.warning("the database: %s", str(getattr(error, "orig", error)).partition("\n")[0])  # not the statement
+    return _envelope(_trouble_of(error))
+
+
+def _trouble_of(error: Exception) -> ApiError:
+    """What to tell a client when the database raised OperationalError, InterfaceError or TimeoutError."""
+    name = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
+    if name.startswith("SQLITE_FULL"):
+        return ApiError(
+            507, "storage_full", "the server's disk is full; nothing was lost, try again later", retry_after=120
+        )
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or isinstance(error, TimeoutError):
+        return ApiError(503, "database_busy", "the server has too much to do; try again in a moment", retry_after=2)
+    return ApiError(
+        503, "database_unavailable", "the server's database does not answer; try again later", retry_after=30
+    )
 
 
 def _fault() -> JSONResponse:

@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,11 @@ class Caller:
         if scope == "operate" and self.role == "member":
             raise ApiError(403, "role_missing", "this is for the server's owner and operators")
 
+    def check_address(self, address: str | None) -> None:
+        """Raise ApiError (403) where the key may not come from this IP address."""
+        if self.terms.addresses is not None and not _within(address or "", self.terms.addresses):
+            raise ApiError(403, "address_not_allowed", "this key may not be used from this address")
+
     def check_model(self, model: str) -> None:
         """Raise ApiError (403) where the key may not use a model."""
         if self.terms.models is not None and model not in self.terms.models:
@@ -161,24 +167,36 @@ class Keys:
                 record(connection, actor(), "key.revoked", key_id)
             return revoked
 
-    def caller(self, authorization: str | None, address: str | None = None) -> Caller:
-        """Whom a header "Bearer himmel_id.secret" speaks for, come from an IP address. Raises ApiError (401, 403)."""
-        found = re.fullmatch(rf"Bearer {PREFIX}_([0-9a-f]{{16}})\.([\w-]{{43}})", authorization or "")
-        if not found:
-            raise _refused("no API key was given; make one with 'himmel keys create NAME'")
+    def callers(self, authorizations: Sequence[str]) -> Sequence[Caller | ApiError]:
+        """Whom headers "Bearer himmel_id.secret" speak for, or why (401) not, with one look into the database."""
+        given = [re.fullmatch(rf"Bearer {PREFIX}_([0-9a-f]{{16}})\.([\w-]{{43}})", header) for header in authorizations]
         with self.database.read() as connection:
-            row = _found(connection, found[1])
+            rows = _found(connection, {found[1] for found in given if found})
+        return [self._caller(found, rows) for found in given]
+
+    def _caller(self, found: re.Match[str] | None, rows: Mapping[str, Row[Any]]) -> Caller | ApiError:
+        if found is None:
+            return _refused("no API key was given; make one with 'himmel keys create NAME'")
+        row = rows.get(found[1])
         # The digest is compared even for unknown keys, so that time tells nothing.
         good = hmac.compare_digest(row.digest if row else "", self._digest(found[2]))
-        caller = _good(row if good else None)
-        if caller.terms.addresses is not None and not _within(address or "", caller.terms.addresses):
-            raise ApiError(403, "address_not_allowed", "this key may not be used from this address")
-        return caller
+        try:
+            return _good(row if good else None)
+        except ApiError as error:
+            return error
+
+    def caller(self, authorization: str | None, address: str | None = None) -> Caller:
+        """The same for one header, come from an IP address. Raises ApiError (401, 403)."""
+        [found] = self.callers([authorization or ""])
+        if isinstance(found, ApiError):
+            raise found
+        found.check_address(address)
+        return found
 
     def holder(self, key_id: str) -> Caller:
         """Whom a key speaks for whose bearer was checked before. Raises ApiError (401) where it is good no more."""
         with self.database.read() as connection:
-            return _good(_found(connection, key_id))
+            return _good(_found(connection, {key_id}).get(key_id))
 
     def worker_token(self) -> str:
         """What workers of this server show; it follows from the secret."""
@@ -190,18 +208,22 @@ class Keys:
 
 def check_key(connection: Connection, key_id: str) -> None:
     """Raise ApiError (401) where a key is good no more, in the very transaction that relies on it."""
-    _good(_found(connection, key_id))
+    _good(_found(connection, {key_id}).get(key_id))
 
 
-def _found(connection: Connection, key_id: str) -> Row[Any] | None:
+def _found(connection: Connection, key_ids: Collection[str]) -> dict[str, Row[Any]]:
+    """Keys by number, with what must be known of their accounts and parents."""
+    if not key_ids:
+        return {}
     parent = keys.alias("parent")
     columns = (accounts.c.role, accounts.c.suspended_at, parent.c.revoked_at.label("parent_revoked_at"))
-    return connection.execute(
+    rows = connection.execute(
         select(keys, *columns)
         .join(accounts, accounts.c.id == keys.c.account_id)
         .outerjoin(parent, parent.c.id == keys.c.parent_id)
-        .where(keys.c.id == key_id)
-    ).first()
+        .where(keys.c.id.in_(key_ids))
+    )
+    return {row.id: row for row in rows}
 
 
 def _good(row: Row[Any] | None) -> Caller:

@@ -45,6 +45,8 @@ from himmel.errors import HimmelError
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 15_000
 MIGRATING = 0x48494D4D454C  # the number of PostgreSQL's lock for it
+# More connections than threads: who reads never waits for one that waits to write.
+POOL: dict[str, Any] = {"pool_size": 10, "max_overflow": 50, "pool_use_lifo": True}
 
 metadata = MetaData()
 
@@ -102,6 +104,7 @@ jobs = Table(
     Column("completed_at", Float),
     Column("progress", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),  # also the fencing token: every claim counts it up
+    Column("lost", Integer, nullable=False, server_default="0"),  # leases that ended in silence
     Column("worker", String(80)),
     Column("lease_until", Float),
     Column("error_code", String(64)),
@@ -243,8 +246,9 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        pool = {} if url == "sqlite://" else POOL
         # Errors are logged; what was asked for is not.
-        self.engine = create_engine(url, hide_parameters=True, pool_pre_ping=not url.startswith("sqlite"))
+        self.engine = create_engine(url, hide_parameters=True, pool_pre_ping=not url.startswith("sqlite"), **pool)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self.reading = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         if self.is_sqlite:

@@ -7,12 +7,12 @@ move is logged, and told to the table of workers.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, Select, func, select, update
 
 from himmel.studio import workers
 from himmel.studio.database import after_commit, jobs, previews
@@ -63,6 +63,7 @@ class Job:
     completed_at: float | None
     progress: int
     attempts: int
+    lost: int
     worker: str | None
     lease_until: float | None
     error_code: str | None
@@ -76,8 +77,11 @@ class Job:
 
     @classmethod
     def of(cls, row: Row[Any]) -> Job:
-        values = {f.name: getattr(row, f.name) for f in fields(cls)}
+        values = {name: getattr(row, name) for name in FIELDS}
         return cls(**{**values, "status": Status(row.status)})
+
+
+FIELDS = tuple(field.name for field in fields(Job))
 
 
 def find(connection: Connection, job_id: str, account_id: str | None = None) -> Job | None:
@@ -88,16 +92,32 @@ def find(connection: Connection, job_id: str, account_id: str | None = None) -> 
     return first(connection, query)
 
 
-def siblings(connection: Connection, job: Job) -> list[str]:
-    """The numbers of all jobs that one request asked for, this one's among them, in the order of their seeds."""
-    group = job.group_id or job.id
-    same = (jobs.c.id == group) | (jobs.c.group_id == group)
-    return list(connection.scalars(select(jobs.c.id).where(same, jobs.c.deleted_at.is_(None)).order_by(jobs.c.number)))
+def siblings(connection: Connection, found: Collection[Job]) -> dict[str, list[str]]:
+    """By job: the numbers of all that its request asked for, its own among them, in the order of their seeds.
+
+    Only of jobs that are not alone.
+    """
+    groups = {job.id: job.group_id or job.id for job in found if job.request.get("n", 1) > 1}
+    if not groups:
+        return {}
+    together = func.coalesce(jobs.c.group_id, jobs.c.id).label("together")
+    mine = set(groups.values())
+    wanted = (jobs.c.id.in_(mine) | jobs.c.group_id.in_(mine)) & jobs.c.deleted_at.is_(None)
+    members: dict[str, list[str]] = {group: [] for group in mine}
+    for row in connection.execute(select(jobs.c.id, together).where(wanted).order_by(jobs.c.number)):
+        members[row.together].append(row.id)
+    return {job_id: members[group] for job_id, group in groups.items()}
 
 
 def preview_of(connection: Connection, job_id: str) -> bytes | None:
     """How a clip looks that is being made, a small WebP; None where nothing is to be seen."""
     return connection.scalar(select(previews.c.picture).where(previews.c.job_id == job_id))
+
+
+def find_all(connection: Connection, job_ids: Collection[str]) -> list[Job]:
+    """The jobs of these numbers that there are, whoever's they are."""
+    query = select(jobs).where(jobs.c.id.in_(job_ids), jobs.c.deleted_at.is_(None))
+    return [Job.of(row) for row in connection.execute(query)]
 
 
 def first(connection: Connection, query: Select[Any]) -> Job | None:

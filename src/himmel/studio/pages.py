@@ -3,7 +3,7 @@
 Owns: cursors and the form of a list. Every list of the API is read here; what is listed is its route's affair.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -55,7 +55,7 @@ def page_of(
     wanted: ColumnElement[bool],
     wish: Wish,
     account_id: str,
-    show: Callable[[Row[Any]], Shown],
+    show: Callable[[Sequence[Row[Any]]], Iterable[Shown]],
 ) -> ListOf[Shown]:
     """The account's rows that are ``wanted``. Raises ApiError (400) for a cursor that is none of its rows.
 
@@ -76,4 +76,4 @@ def page_of(
         found = connection.execute(rows.order_by(*by_age).limit(wish.limit + 1)).all()
     here = found[: wish.limit]
     ends = {"first_id": here[0].id, "last_id": here[-1].id} if here else {"first_id": None, "last_id": None}
-    return ListOf(data=[show(row) for row in here], has_more=len(found) > len(here), **ends)
+    return ListOf(data=list(show(here)), has_more=len(found) > len(here), **ends)

@@ -1,6 +1,6 @@
 """The queue: who is served next, by whom, and what happens when a worker falls silent.
 
-Owns: accepting, claiming, leases, finishing, cancelling, fair shares, positions and waiting times.
+Owns: accepting, claiming, leases, finishing, cancelling and fair shares. Where a job stands is told by ``places``.
 
 Shares are fair in compute-seconds (start-time fair queueing, Goyal et al. 1996, by account): every account has a
 virtual time, the compute-seconds that it was served over its weight. The account that is furthest behind goes
@@ -10,14 +10,12 @@ claim is charged by its estimate and corrected by what it really took. Priority 
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
 from himmel.errors import ApiError
 from himmel.studio.database import Database, accounts, jobs, previews
@@ -27,14 +25,6 @@ from himmel.studio.webhooks import announce
 
 MOST_LOST_LEASES = 2  # then a job is taken to be what kills its workers
 LOOKED_AT, MEASURED = 1000, 20  # latest jobs that a model is sought among, and that its speed is taken from
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a job stands: how many will be served before it, and the seconds until its end, from … to."""
-
-    ahead: int
-    seconds: tuple[float, float]
 
 
 class Queue:
@@ -228,27 +218,6 @@ class Queue:
         with self.database.read() as connection:
             return [Job.of(row) for row in connection.execute(select(jobs).where(old))]
 
-    def place(self, job: Job, workers: int) -> Place:
-        """Position of a waiting job, and when it may be done; of a running one what is left."""
-        with self.database.read() as connection:
-            if job.status != Status.QUEUED:
-                left = max(0.0, job.cost - (self.now() - (job.started_at or self.now())))
-                return Place(0, (left / 2, 2 * left))
-            mine = connection.execute(select(accounts).where(accounts.c.id == job.account_id)).one()
-            before = (jobs.c.priority > job.priority) | (
-                (jobs.c.priority == job.priority) & (jobs.c.number < job.number)
-            )
-            waiting = (jobs.c.account_id == job.account_id) & (jobs.c.status == Status.QUEUED)
-            own, own_cost = connection.execute(
-                select(func.count(), func.coalesce(func.sum(jobs.c.cost), 0.0)).where(waiting & before)
-            ).one()
-            start = mine.served + own_cost / mine.weight
-            others = connection.execute(select(accounts).where(accounts.c.queued > 0, accounts.c.id != mine.id)).all()
-            ahead = [_served_before(other, start) for other in others]
-            count, cost = own + sum(n for n, _ in ahead), own_cost + sum(c for _, c in ahead)
-        wait = cost / max(1, workers) + job.cost
-        return Place(count, (wait / 2, 2 * wait))
-
     def spare(self) -> None:
         """Begin all leases anew: after a pause of the server's, workers need time to be heard again."""
         with self.database.write() as connection:
@@ -275,20 +244,27 @@ class Queue:
         with self.database.write() as connection:
             self._take_back(connection)
 
+    def release(self, worker: str, *, silent: bool) -> None:
+        """Give the jobs of a worker that has ended to others, at once; ``silent`` where nobody had told it to end."""
+        with self.database.write() as connection:
+            self._give_back(connection, (jobs.c.status == Status.IN_PROGRESS) & (jobs.c.worker == worker), int(silent))
+
     def _take_back(self, connection: Connection) -> None:
-        lost = (jobs.c.status == Status.IN_PROGRESS) & (jobs.c.lease_until < self.now())
-        for job in map(Job.of, connection.execute(select(jobs).where(lost)).all()):
-            if job.attempts >= MOST_LOST_LEASES:
-                message = f"its worker fell silent {job.attempts} times; the job is not tried again"
+        self._give_back(connection, (jobs.c.status == Status.IN_PROGRESS) & (jobs.c.lease_until < self.now()), 1)
+
+    def _give_back(self, connection: Connection, which: ColumnElement[bool], lost: int) -> None:
+        for job in map(Job.of, connection.execute(select(jobs).where(which)).all()):
+            if job.lost + lost >= MOST_LOST_LEASES:
+                message = f"its worker fell silent {job.lost + lost} times; the job is not tried again"
                 self._end(connection, job, Status.FAILED, error_code="worker_lost", error_message=message)
-            elif move(connection, job, Status.QUEUED, lease_until=None, worker=None, progress=0):
+            elif move(connection, job, Status.QUEUED, lease_until=None, worker=None, progress=0, lost=job.lost + lost):
                 _count(connection, job.account_id, 1, job.cost)
                 _charge(connection, job.account_id, -job.cost)
 
     def _end(self, connection: Connection, job: Job, to: Status, **changes: object) -> bool:
         """Bring a job to its end and settle what the account was charged."""
         now = self.now()
-        took = now - job.started_at if job.status == Status.IN_PROGRESS and job.started_at else 0.0
+        took = max(0.0, now - job.started_at) if job.status == Status.IN_PROGRESS and job.started_at else 0.0
         if not move(connection, job, to, completed_at=now, lease_until=None, cost=took, state_digest=None, **changes):
             return False
         connection.execute(delete(previews).where(previews.c.job_id == job.id))
@@ -322,15 +298,6 @@ def _virtual_time(connection: Connection) -> float:
     """Where the queue stands: the account that is furthest behind among those that wait, else the furthest of all."""
     behind = connection.scalar(select(func.min(accounts.c.served)).where(accounts.c.queued > 0))
     return float(behind if behind is not None else connection.scalar(select(func.max(accounts.c.served))) or 0.0)
-
-
-def _served_before(other: Any, start: float) -> tuple[int, float]:
-    """How many jobs of another account, and of what cost, go before one whose turn comes at virtual time ``start``."""
-    mean = other.queued_cost / other.queued
-    if mean <= 0:
-        return (other.queued, 0.0) if other.served <= start else (0, 0.0)
-    count = min(other.queued, max(0, math.ceil((start - other.served) * other.weight / mean)))
-    return count, count * mean
 
 
 def _count(connection: Connection, account_id: str, jobs_more: int, cost_more: float) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from himmel.errors import ApiError, BadRequest
 from himmel.spec import RANGES, Size
 from himmel.studio.jobs import Job, Status
-from himmel.studio.queue import Place
+from himmel.studio.places import Place
 
 LONGEST_PROMPT = 32_000
 DEFAULT_SIZE = "720x1280"

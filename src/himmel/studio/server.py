@@ -7,28 +7,35 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from anyio import CapacityLimiter
 from fastapi import Request
+from sqlalchemy import Connection
 
 from himmel import logs
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller, Keys
+from himmel.studio.clock import Clock
 from himmel.studio.database import Database
 from himmel.studio.intake import Intake
-from himmel.studio.jobs import FINAL, Job, siblings
+from himmel.studio.jobs import Job, find_all, siblings
 from himmel.studio.metrics import Meters
 from himmel.studio.outbound import Outbound
+from himmel.studio.places import Places
 from himmel.studio.queue import Queue
 from himmel.studio.schemas import Video
 from himmel.studio.settings import Settings
 from himmel.studio.space import Space
 from himmel.studio.storage import Storage
+from himmel.studio.together import Together
 from himmel.studio.webhooks import Webhooks
 from himmel.studio.workers import Workers
 
 USUAL_SPEED = 2.0  # compute-seconds for a second of clip, until a model was measured
+READERS = 4  # threads that answer what is asked again and again
 DRAINING = "draining"  # while a file of this name lies in the data folder, no job is given out
 
 
@@ -41,17 +48,26 @@ class Server:
     """
 
     settings: Settings
+    clock: Clock
     database: Database
     storage: Storage
     space: Space
     keys: Keys
     queue: Queue
+    places: Places
     webhooks: Webhooks
     workers: Workers
     intake: Intake
     meters: Meters = field(default_factory=Meters)
     speed: dict[str, float | None] = field(default_factory=dict)
     setup_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    callers: Together[str, Caller | ApiError] = field(init=False)
+    looks: Together[tuple[str, str], Video | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        readers = CapacityLimiter(READERS)
+        self.callers = Together(self.keys.callers, readers)
+        self.looks = Together(self._look, readers)
 
     @classmethod
     def opened(cls, settings: Settings) -> Server:
@@ -60,8 +76,10 @@ class Server:
         database = Database(address_of(settings))
         database.migrate()
         storage = Storage(settings.data_dir, settings.storage_url)
+        clock = Clock()
         return cls(
             settings,
+            clock,
             database,
             storage,
             Space(database, storage, settings.reserve_bytes),
@@ -70,10 +88,12 @@ class Server:
                 database,
                 settings.lease_seconds,
                 settings.queued_per_account,
+                clock.now,
                 draining=(settings.data_dir / DRAINING).exists,
             ),
-            Webhooks(database, Outbound()),
-            Workers(database, settings.lease_seconds),
+            Places(clock.now),
+            Webhooks(database, Outbound(), clock.now),
+            Workers(database, settings.lease_seconds, clock.now),
             Intake(settings),
         )
 
@@ -91,12 +111,29 @@ class Server:
 
     def shown(self, job: Job) -> Video:
         """A job as its account sees it."""
-        place = None if job.status in FINAL else self.queue.place(job, self.settings.workers)
-        retention = self.settings.retention_seconds
-        if job.request.get("n", 1) == 1:
-            return Video.of(job, place, [], retention)
+        return self.all_shown([job])[0]
+
+    def all_shown(self, found: Sequence[Job]) -> list[Video]:
+        """Jobs as their accounts see them."""
         with self.database.read() as connection:
-            return Video.of(job, place, siblings(connection, job), retention)
+            return self._shown(connection, found)
+
+    def _shown(self, connection: Connection, found: Sequence[Job]) -> list[Video]:
+        places = self.places.of(connection, found, self.workers.at_work(connection))
+        together, retention = siblings(connection, found), self.settings.retention_seconds
+        return [
+            Video.of(job, place, together.get(job.id, []), retention) for job, place in zip(found, places, strict=True)
+        ]
+
+    def _look(self, asked: Sequence[tuple[str, str]]) -> list[Video | None]:
+        """Jobs by account and number, as they are shown; None for those that the account has not."""
+        with self.database.read() as connection:
+            found = find_all(connection, {job_id for _, job_id in asked})
+            shown = {
+                (job.account_id, video.id): video
+                for job, video in zip(found, self._shown(connection, found), strict=True)
+            }
+        return [shown.get(question) for question in asked]
 
 
 def address_of(settings: Settings) -> str:
@@ -104,39 +141,42 @@ def address_of(settings: Settings) -> str:
     return settings.database_url or f"sqlite:///{settings.data_dir / 'himmel.sqlite3'}"
 
 
-def server_of(request: Request) -> Server:
+async def server_of(request: Request) -> Server:
     """The server that a request came to."""
     found = request.app.state.server
     assert isinstance(found, Server)
     return found
 
 
-def caller_of(request: Request) -> Caller:
+async def caller_of(request: Request) -> Caller:
     """Whom a request speaks for, who may read, or make where it is no GET. Raises ApiError (401, 403)."""
-    return _with_scope(request, "read" if request.method in ("GET", "HEAD") else "create")
+    return await _with_scope(request, "read" if request.method in ("GET", "HEAD") else "create")
 
 
-def manager_of(request: Request) -> Caller:
+async def manager_of(request: Request) -> Caller:
     """Whom a request speaks for, who may manage webhooks and keys. Raises ApiError (401, 403)."""
-    return _with_scope(request, "manage")
+    return await _with_scope(request, "manage")
 
 
-def operator_of(request: Request) -> Caller:
+async def operator_of(request: Request) -> Caller:
     """Whom a request speaks for, who may look after other people's accounts. Raises ApiError (401, 403)."""
-    return _with_scope(request, "operate")
+    return await _with_scope(request, "operate")
 
 
-def _with_scope(request: Request, scope: str) -> Caller:
-    address = request.client.host if request.client else None
-    caller = server_of(request).keys.caller(request.headers.get("authorization"), address)
+async def _with_scope(request: Request, scope: str) -> Caller:
+    server = await server_of(request)
+    caller = await server.callers.ask(request.headers.get("authorization", ""))
+    if isinstance(caller, ApiError):
+        raise caller
+    caller.check_address(request.client.host if request.client else None)
     logs.note(account_id=caller.account_id, key_id=caller.key_id)
     caller.check_scope(scope)
     return caller
 
 
-def check_worker(request: Request) -> None:
+async def check_worker(request: Request) -> None:
     """Raise ApiError (401) unless a worker of ours is asking."""
-    token = server_of(request).keys.worker_token()
+    token = (await server_of(request)).keys.worker_token()
     given = request.headers.get("authorization", "")
     if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
         raise ApiError(401, "invalid_worker_token", "this is no worker of this server")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from himmel.studio.database import Database, workers
 
@@ -70,6 +70,11 @@ class Workers:
         """All that are known, the latest heard first."""
         with self.database.read() as connection:
             return connection.execute(select(workers).order_by(workers.c.last_seen.desc())).all()
+
+    def at_work(self, connection: Connection) -> int:
+        """How many workers there are, as far as is known; at least one, for else nothing could be foretold."""
+        lately = workers.c.last_seen > self.now() - self.silence - WRITE_SECONDS
+        return max(1, connection.scalar(select(func.count()).where(lately)) or 0)
 
     def state(self, row: Row[Any]) -> State:
         """What a worker does. One that was heard is written down late, never early."""

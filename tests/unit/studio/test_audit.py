@@ -84,6 +84,20 @@ def test_the_database_refuses_to_change_what_was_kept(server, statement):
 
 
 @pytest.mark.parametrize(
+    "statement", ["UPDATE audit SET who = 'nobody'", "DELETE FROM audit WHERE number = 1", "TRUNCATE audit"]
+)
+def test_postgresql_refuses_it_too(tmp_path, postgres, statement):
+    server = Server.opened(Settings(data_dir=tmp_path, database_url=postgres.create()))
+    server.keys.create("anna")
+    with pytest.raises(exc.DBAPIError, match="only ever added"):
+        sql(server, statement)
+    assert "nobody" not in str(rows(server)) and len(rows(server)) == 2
+    with server.database.read() as connection:
+        assert audit.broken(connection) is None
+    server.database.close()
+
+
+@pytest.mark.parametrize(
     ("statement", "number"),
     [
         ("UPDATE audit SET who = 'nobody' WHERE number = 2", 2),

@@ -3,7 +3,10 @@
 import pytest
 from sqlalchemy import select
 
+from himmel.cli.app import main
 from himmel.errors import BadRequest
+from himmel.studio.alone import only_server
+from himmel.studio.audit import broken, entries
 from himmel.studio.auth import Terms
 from himmel.studio.database import Database, metadata
 from himmel.studio.move import move_database
@@ -52,3 +55,21 @@ def test_a_database_in_use_is_left_alone(tmp_path):
     assert rows(servers[1].database) == before
     for server in servers:
         server.database.close()
+
+
+def test_the_command_takes_a_stopped_server_along(tmp_path, postgres, capsys):
+    server = Server.opened(Settings(data_dir=tmp_path))
+    server.keys.create("anna")
+    command = ["move-database", postgres.create(), "--data-dir", str(tmp_path)]
+    with only_server(server.settings):
+        assert main(command) == 2
+        assert "another server runs" in capsys.readouterr().err
+    assert main(command) == 0
+    assert "1  accounts" in capsys.readouterr().out
+    target = Database(command[1])
+    with target.read() as connection:
+        assert broken(connection) is None  # the audit log goes on where it was
+        assert entries(connection)[-1].act == "database.moved"
+    target.close()
+    assert main(["move-database", "nonsense://x", "--data-dir", str(tmp_path)]) == 2
+    server.database.close()

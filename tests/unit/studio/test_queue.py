@@ -10,6 +10,7 @@ from himmel.studio import jobs
 from himmel.studio.auth import Keys
 from himmel.studio.database import Database
 from himmel.studio.jobs import MOVES, Status
+from himmel.studio.places import Places
 from himmel.studio.queue import Queue
 
 
@@ -21,6 +22,7 @@ class House:
         self.keys = Keys(self.database, folder)
         self.time = 1000.0
         self.queue = Queue(self.database, lease_seconds=30, most_queued=6, now=lambda: self.time)
+        self.places = Places(now=lambda: self.time, seconds=0)
         self.accounts = {}
 
     def account(self, name):
@@ -112,6 +114,26 @@ def test_a_pause_of_the_server_costs_no_worker_its_job(house):
     assert house.queue.finish(job.id, 1, {"video": "x"}, {})
 
 
+def test_a_worker_that_was_told_to_end_costs_its_job_nothing(house):
+    job = house.accept()
+    for attempt in range(1, 6):
+        assert house.queue.claim("w").attempts == attempt
+        house.queue.release("w", silent=False)
+    assert (house.look(job).status, house.look(job).lost) == (Status.QUEUED, 0)
+    assert not house.queue.finish(job.id, 5, {}, {})
+
+
+def test_a_worker_that_died_gives_its_job_back_at_once_and_the_second_time_for_good(house):
+    job, other = house.accept(), house.accept()
+    house.queue.claim("first")
+    house.queue.claim("another")
+    house.queue.release("first", silent=True)
+    assert house.queue.claim("second").id == job.id
+    house.queue.release("second", silent=True)
+    assert (house.look(job).status, house.look(job).error_code) == (Status.FAILED, "worker_lost")
+    assert house.look(other).status == Status.IN_PROGRESS
+
+
 def test_beats_keep_a_lease(house):
     job = house.accept()
     house.queue.claim("w")
@@ -153,7 +175,9 @@ def test_a_newcomer_waits_for_no_flood(house):
     flood = [house.accept("anna") for _ in range(6)]
     house.work()
     newcomer = house.accept("boris")
-    assert house.queue.place(newcomer, workers=1).ahead <= 1
+    with house.database.read() as connection:
+        [place] = house.places.of(connection, [newcomer], workers=1)
+    assert place.ahead <= 1
     order = [house.work().id for _ in range(3)]
     assert newcomer.id in order[:2]
     assert flood[1].id in order[:2]
@@ -284,9 +308,10 @@ def test_many_at_once_lose_nothing_and_do_nothing_twice(house):
 def test_one_request_for_several_is_all_or_none(house):
     first = house.queue.accept(house.account("anna"), [{"n": 3, "seed": seed} for seed in (5, 6, 7)], 1.0)
     with house.database.read() as connection:
-        group = jobs.siblings(connection, first)
-        assert [jobs.find(connection, number).request["seed"] for number in group] == [5, 6, 7]
-        assert jobs.siblings(connection, jobs.find(connection, group[2])) == group
+        group = jobs.siblings(connection, [first])[first.id]
+        members = [jobs.find(connection, number) for number in group]
+        assert [job.request["seed"] for job in members] == [5, 6, 7]
+        assert jobs.siblings(connection, members) == dict.fromkeys(group, group)
     with pytest.raises(ApiError, match="3 jobs are waiting"):
         house.queue.accept(house.account("anna"), [{}] * 4, 1.0)
     assert len([house.work() for _ in range(3)]) == 3

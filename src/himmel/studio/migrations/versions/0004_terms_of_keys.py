@@ -25,6 +25,7 @@ def upgrade() -> None:
         jobs.add_column(sa.Column("key_id", sa.String(32)))
         jobs.add_column(sa.Column("group_id", sa.String(40)))
         jobs.add_column(sa.Column("state_digest", sa.String(64)))
+        jobs.add_column(sa.Column("lost", sa.Integer, nullable=False, server_default="0"))
         jobs.create_foreign_key("jobs_key", "keys", ["key_id"], ["id"])
         jobs.drop_index("jobs_number")
         jobs.create_index("jobs_number", ["account_id", "number"], unique=True)
@@ -58,6 +59,7 @@ def downgrade() -> None:
         for index in ("jobs_of_group", "jobs_of_key", "jobs_number"):
             jobs.drop_index(index)
         jobs.drop_constraint("jobs_key", type_="foreignkey")
+        jobs.drop_column("lost")
         jobs.drop_column("state_digest")
         jobs.drop_column("group_id")
         jobs.drop_column("key_id")
