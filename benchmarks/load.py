@@ -27,12 +27,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import delete, event
+from sqlalchemy import event
 
 from himmel.studio.api_videos import listed
 from himmel.studio.auth import Caller
-from himmel.studio.database import Database, metadata
+from himmel.studio.database import Database
 from himmel.studio.jobs import Job
+from himmel.studio.pages import Wish
 from himmel.studio.queue import Queue
 from himmel.studio.server import Server
 from himmel.studio.settings import Settings
@@ -182,7 +183,7 @@ def measure_queue(house: House, table: Table) -> None:
 
 def page(server: Server, account_id: str) -> None:
     """What the route of the list does, without HTTP."""
-    found = listed(server, Caller(account_id, "", "member"), None, 100, "desc")
+    found = listed(server, Caller(account_id, "", "member"), Wish(None, 100, "desc"))
     assert len(found.data) == 100
 
 
@@ -367,9 +368,10 @@ def house_for(database_url: str) -> Iterator[House]:
             if server.keys.any_account():
                 raise SystemExit("this database is in use; give an empty one")
             yield house
-            with server.database.write() as connection:
-                for table in reversed(metadata.sorted_tables):
-                    connection.execute(delete(table))
+            if database_url:
+                with server.database.write() as connection:
+                    connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+                    connection.exec_driver_sql("CREATE SCHEMA public")
         finally:
             server.database.close()
 
@@ -378,7 +380,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="a,b,c,d", help="parts, by their letters")
     parser.add_argument("--minutes", type=float, default=1.0, help="how long part b asks")
-    parser.add_argument("--database-url", default="", help="an empty database, not SQLite")
+    parser.add_argument("--database-url", default="", help="an empty database on PostgreSQL")
     options = parser.parse_args()
     table = Table()
     parts: dict[str, Callable[[House], None]] = {

@@ -101,6 +101,7 @@ def change(account_id: str, body: Changes, server: TheServer, caller: TheOperato
     if caller.role != "owner" and (body.role is not None or _role(server, account_id) == "owner"):
         raise ApiError(403, "role_missing", "roles, and owners, are for the owner to change")
     change_account(server.database, account_id, **body.model_dump())
+    server.callers.forget()
     return Account.of(next(row for row in list_accounts(server.database) if row.id == account_id))
 
 

@@ -100,7 +100,7 @@ def retrieve(file_id: str, server: TheServer, caller: TheCaller) -> FileObject:
 def content(file_id: str, request: Request, server: TheServer, caller: TheCaller) -> Response:
     """What is in a file."""
     file = find_file(server.database, caller.account_id, file_id)
-    kind, good = "application/octet-stream", same_caller(request, server.keys)
+    kind, good = "application/octet-stream", same_caller(request, server)
     return stored_file(request, server.storage, file.digest, kind=kind, name=file.id, still_good=good)
 
 

@@ -99,6 +99,7 @@ def revoke(key_id: str, server: TheServer, caller: TheManager) -> RevokedKey:
     _not_a_child(caller)
     if not server.keys.revoke(key_id, caller.account_id):
         raise ApiError(404, "key_not_found", f"there is no key '{key_id[:80]}' that is still good", param="key_id")
+    server.callers.forget()
     return RevokedKey(id=key_id)
 
 

@@ -163,7 +163,7 @@ def content(
     if job.status != Status.COMPLETED:
         raise ApiError(404, "video_not_ready", f"the clip is not there: the job is {job.status}")
     kind = MEDIA[variant]
-    name, good = f"{job.id}.{kind.partition('/')[2]}", same_caller(request, server.keys)
+    name, good = f"{job.id}.{kind.partition('/')[2]}", same_caller(request, server)
     return stored_file(request, server.storage, job.results[variant], kind=kind, name=name, still_good=good)
 
 

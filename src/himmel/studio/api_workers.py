@@ -18,7 +18,7 @@ from starlette.datastructures import UploadFile
 from himmel.errors import ApiError
 from himmel.studio.api_videos import MEDIA, TheServer
 from himmel.studio.bodies import StrictRoute, read_body
-from himmel.studio.content import stored_file
+from himmel.studio.content import always, stored_file
 from himmel.studio.jobs import Job, find
 from himmel.studio.openapi import FILE, body
 from himmel.studio.schemas import validated
@@ -146,7 +146,7 @@ def _file(request: Request, server: Server, job_id: str, digest: str | None) -> 
     if digest is None:
         raise ApiError(404, "file_not_found", "this job has no such file")
     kind = "application/octet-stream"
-    return stored_file(request, server.storage, digest, kind=kind, name=job_id, still_good=lambda: True)
+    return stored_file(request, server.storage, digest, kind=kind, name=job_id, still_good=always)
 
 
 @router.post("/jobs/{job_id}/result", status_code=204, openapi_extra=RESULT)

@@ -15,6 +15,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.telemetry import TelemetryConfig
 from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 
@@ -38,7 +39,15 @@ from himmel.studio.reception import Reception
 from himmel.studio.server import Server
 
 log = logging.getLogger("himmel.requests")
-QUIET = ("/healthz", "/readyz", "/metrics", "/workers/claim", "/workers/jobs/{job_id}/beat")  # told at "debug" only
+# What is asked again and again is told at "debug" only, as long as all goes well.
+QUIET = {
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+    ("GET", "/v1/videos/{video_id}"),
+    ("POST", "/workers/claim"),
+    ("POST", "/workers/jobs/{job_id}/beat"),
+}
 JOB = re.compile(r"video_[0-9a-f]{32}")
 ROUTES = (
     api_videos,
@@ -56,7 +65,12 @@ ROUTES = (
 
 def make_app(server: Server) -> FastAPI:
     """The application of one server."""
-    app = FastAPI(title="Himmel", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
+    silent: TelemetryConfig = {
+        "tracing": False,
+        "metrics": False,
+        "logs": False,
+    }  # we have our own, see ``metrics`` and ``himmel.logs``
+    app = FastAPI(title="Himmel", version="1", docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=silent)
     app.state.server = server
     for module in ROUTES:
         app.include_router(module.router, responses=None if module is api_health else ERRORS)
@@ -108,11 +122,13 @@ class RequestNumber:
         """One line, and one observation: by the route's template, for paths may say anything."""
         route = getattr(scope.get("route"), "path", "unmatched")
         self.meters.requests.labels(route, f"{status // 100}xx" if status else "none").observe(seconds)
-        quiet = route in QUIET and status < 400
+        level = logging.DEBUG if (scope["method"], route) in QUIET and 0 < status < 400 else logging.INFO
+        if not log.isEnabledFor(level):
+            return
         told: dict[str, Any] = {"method": scope["method"], "route": route, "status": status}
         told["milliseconds"] = round(1000 * seconds, 1)
         told["job_id"] = next(filter(JOB.fullmatch, scope.get("path_params", {}).values()), None)
-        log.log(logging.DEBUG if quiet else logging.INFO, "request", extra=told)
+        log.log(level, "request", extra=told)
 
 
 def _envelope(error: ApiError) -> JSONResponse:

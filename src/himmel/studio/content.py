@@ -14,23 +14,23 @@ import anyio
 from anyio.abc import TaskGroup
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Message, Receive, Scope, Send
 
 from himmel.errors import ApiError
-from himmel.studio.auth import Keys
+from himmel.studio.server import Server
 from himmel.studio.storage import Storage
 
 log = logging.getLogger("himmel.studio")
 CHECK_SECONDS = 1.0
+Good = Callable[[], Awaitable[bool]]
 PIECE = 1 << 16  # bytes
 
 
-def stored_file(
-    request: Request, storage: Storage, digest: str, *, kind: str, name: str, still_good: Callable[[], bool]
-) -> Response:
+def stored_file(request: Request, storage: Storage, digest: str, *, kind: str, name: str, still_good: Good) -> Response:
     """The answer with a file of this media type, under this name.
 
-    ``still_good`` is asked before the first byte and every second from then on, in a thread; where it says no, the
+    ``still_good`` is asked before the first byte and every second from then on; where it says no, the
     connection is closed. Raises ApiError (416, 503). Blocks for as long as the store takes to find the file.
     """
     etag = f'"{digest}"'
@@ -53,25 +53,30 @@ def stored_file(
     return Download(206 if part else 200, headers, storage.chunks(digest, start, end), still_good)
 
 
-def same_caller(request: Request, keys: Keys) -> Callable[[], bool]:
+def same_caller(request: Request, server: Server) -> Good:
     """Whether the key that a request came with is still good."""
 
-    def good() -> bool:
+    async def good() -> bool:
         try:
-            keys.caller(request.headers.get("authorization"), request.client.host if request.client else None)
+            await server.callers.of(request.headers.get("authorization", ""))
         except ApiError:
             return False
+        except SQLAlchemyError:
+            pass  # the database is away: it is asked again in a second
         return True
 
     return good
 
 
+async def always() -> bool:
+    """For who may have a file whatever happens."""
+    return True
+
+
 class Download(Response):
     """An answer whose body is read as it is sent; cut, not ended, where it may not go on."""
 
-    def __init__(
-        self, status: int, headers: dict[str, str], chunks: Iterator[bytes], still_good: Callable[[], bool]
-    ) -> None:
+    def __init__(self, status: int, headers: dict[str, str], chunks: Iterator[bytes], still_good: Good) -> None:
         super().__init__(status_code=status, headers=headers)
         # Response counts its own, empty body.
         self.raw_headers = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
@@ -83,7 +88,7 @@ class Download(Response):
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body"})
             return
-        if not await run_in_threadpool(self.still_good):
+        if not await self.still_good():
             return  # the server closes a connection whose answer was not ended
         async with anyio.create_task_group() as tasks:
             for task in (self._watch, self._until_gone(receive), self._send(send)):
@@ -92,7 +97,7 @@ class Download(Response):
     async def _watch(self) -> None:
         while True:
             await anyio.sleep(CHECK_SECONDS)
-            if not await run_in_threadpool(self.still_good):
+            if not await self.still_good():
                 return
 
     def _until_gone(self, receive: Receive) -> Callable[[], Awaitable[None]]:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from himmel import logs
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller, Keys
+from himmel.studio.callers import Callers
 from himmel.studio.clock import Clock
 from himmel.studio.database import Database
 from himmel.studio.intake import Intake
@@ -61,12 +62,12 @@ class Server:
     meters: Meters = field(default_factory=Meters)
     speed: dict[str, float | None] = field(default_factory=dict)
     setup_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
-    callers: Together[str, Caller | ApiError] = field(init=False)
+    callers: Callers = field(init=False)
     looks: Together[tuple[str, str], Video | None] = field(init=False)
 
     def __post_init__(self) -> None:
         readers = CapacityLimiter(READERS)
-        self.callers = Together(self.keys.callers, readers)
+        self.callers = Callers(self.keys, readers)
         self.looks = Together(self._look, readers)
 
     @classmethod
@@ -165,9 +166,7 @@ async def operator_of(request: Request) -> Caller:
 
 async def _with_scope(request: Request, scope: str) -> Caller:
     server = await server_of(request)
-    caller = await server.callers.ask(request.headers.get("authorization", ""))
-    if isinstance(caller, ApiError):
-        raise caller
+    caller = await server.callers.of(request.headers.get("authorization", ""))
     caller.check_address(request.client.host if request.client else None)
     logs.note(account_id=caller.account_id, key_id=caller.key_id)
     caller.check_scope(scope)
