@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from himmel.studio.app import make_app
+from himmel.studio.audit import entries
 from himmel.studio.auth import Terms
 from himmel.studio.server import Server
 from himmel.studio.settings import Settings
@@ -132,6 +133,21 @@ def test_operators_look_after_others_and_see_no_prompts(idle, speak):
     assert member("GET", "/v1/videos").status_code == 401
     assert owner("POST", path, {"suspended": False, "role": "member"}).json()["suspended_at"] is None
     assert member("GET", "/v1/videos").status_code == 200
+
+
+def test_a_leaked_key_is_told_and_ends_without_anybody_else_noticing(idle, speak):
+    leaked, other = speak("boris"), speak("boris")
+    key_id = leaked.key.removeprefix("himmel_").partition(".")[0]
+    for number in range(200):  # as a proxy on this machine tells them
+        headers = {"authorization": f"Bearer {leaked.key}", "x-forwarded-for": f"198.51.100.{number}"}
+        assert httpx2.get(f"{idle.address}/v1/models", headers=headers).status_code == 200
+    idle.server.alarm.tell()
+    with idle.server.database.read() as connection:
+        alarms = [row.subject for row in entries(connection) if row.act == "key.alarm"]
+    assert alarms == [key_id]
+    assert other("DELETE", f"/v1/keys/{key_id}").status_code == 200
+    assert leaked("GET", "/v1/models").status_code == 401
+    assert other("GET", "/v1/models").status_code == 200
 
 
 @pytest.fixture

@@ -123,6 +123,7 @@ def _watch(server: Server, over: threading.Event) -> None:
             workers.append(subprocess.Popen(command, env=environment))
         _carefully(lambda: server.clock.follow(server.database))
         _carefully(server.queue.take_back)
+        _carefully(server.alarm.tell)
         over.wait(WATCH_SECONDS)
     for worker in workers:
         worker.terminate()

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from himmel import logs
 from himmel.errors import ApiError
+from himmel.studio.alarm import Alarm
 from himmel.studio.auth import Caller, Keys
 from himmel.studio.callers import Callers
 from himmel.studio.clock import Clock
@@ -59,6 +60,7 @@ class Server:
     webhooks: Webhooks
     workers: Workers
     intake: Intake
+    alarm: Alarm
     meters: Meters = field(default_factory=Meters)
     speed: dict[str, float | None] = field(default_factory=dict)
     setup_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
@@ -96,6 +98,7 @@ class Server:
             Webhooks(database, Outbound(), clock.now),
             Workers(database, settings.lease_seconds, clock.now),
             Intake(settings),
+            Alarm(database, settings.alarm_addresses),
         )
 
     def cost_of(self, request: dict[str, Any]) -> float:
@@ -167,7 +170,9 @@ async def operator_of(request: Request) -> Caller:
 async def _with_scope(request: Request, scope: str) -> Caller:
     server = await server_of(request)
     caller = await server.callers.of(request.headers.get("authorization", ""))
-    caller.check_address(request.client.host if request.client else None)
+    address = request.client.host if request.client else None
+    caller.check_address(address)
+    server.alarm.see(caller.key_id, address or "")
     logs.note(account_id=caller.account_id, key_id=caller.key_id)
     caller.check_scope(scope)
     return caller
