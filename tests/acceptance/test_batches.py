@@ -9,8 +9,6 @@ from PIL import Image
 
 from himmel.studio.batches import advance_batches
 
-pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled")
-
 
 def line(number, **body):
     body = {"prompt": f"cat {number}", "seconds": "1", "size": "64x48"} | body

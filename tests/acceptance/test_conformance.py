@@ -16,7 +16,6 @@ from PIL import Image
 
 from himmel.studio.jobs import find
 
-pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled")
 SMALL = {"seconds": "1", "size": "64x48"}
 MP4 = ("clip.mp4", bombs.clip(), "video/mp4")
 JSON = {"content-type": "application/json"}

@@ -14,7 +14,6 @@ from himmel.studio.database import jobs
 from himmel.studio.jobs import Status
 from himmel.studio.schemas import Himmel
 
-pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled")
 SMALL = {"seconds": "1", "size": "64x48"}
 MP4 = ("clip.mp4", bombs.clip(), "video/mp4")
 JSON = {"content-type": "application/json"}

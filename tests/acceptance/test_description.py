@@ -17,7 +17,6 @@ import pytest
 
 from himmel.studio.database import webhook_endpoints
 
-pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled")
 EXAMPLES = os.environ.get("EXAMPLES", "2")
 PHASES = "coverage,fuzzing,stateful" if "EXAMPLES" in os.environ else "coverage,fuzzing"
 MP4 = ("clip.mp4", bombs.clip(), "video/mp4")

@@ -8,8 +8,6 @@ from sqlalchemy import update
 
 from himmel.studio.database import accounts
 
-pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled")
-
 
 @pytest.fixture(scope="module")
 def owner(idle):

@@ -20,7 +20,6 @@ from himmel.studio.database import jobs
 from himmel.studio.outbound import Outbound
 from himmel.studio.webhooks import Webhooks
 
-pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled")
 SMALL = {"seconds": "1", "size": "64x48"}
 PROMPT = "a zebra called Xylophonia"
 

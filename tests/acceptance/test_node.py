@@ -10,7 +10,6 @@ import pytest
 
 from himmel.media.video_io import read_frames
 
-pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled")
 SCRIPT = Path(__file__).with_name("node_client.mjs")
 FOLDER = Path(sys.prefix) / "node"
 

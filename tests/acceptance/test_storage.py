@@ -13,7 +13,6 @@ from PIL import Image
 from himmel.studio.files import find_file
 from himmel.studio.sweeper import sweep
 
-pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled")
 SMALL = {"seconds": "1", "size": "64x48"}
 LARGE = os.urandom(1 << 20) * 40  # more than all buffers between server and client hold
 

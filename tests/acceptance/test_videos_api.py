@@ -13,7 +13,6 @@ from PIL import Image
 from himmel.media.recipe import read_recipe
 from himmel.media.video_io import read_frames
 
-pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled")  # that is why we are here
 SMALL = {"seconds": "1", "size": "64x48"}
 
 

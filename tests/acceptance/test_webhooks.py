@@ -10,7 +10,6 @@ import pytest
 from himmel.studio.outbound import Outbound
 from himmel.studio.webhooks import PAUSES, Webhooks
 
-pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled")
 SMALL = {"seconds": "1", "size": "64x48"}
 
 

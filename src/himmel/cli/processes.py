@@ -118,7 +118,8 @@ def _watch(server: Server, over: threading.Event) -> None:
     while not over.is_set():
         for worker in [worker for worker in workers if worker.poll() is not None]:
             workers.remove(worker)
-            _carefully(partial(server.queue.release, name_of(worker.pid), silent=True))
+            told = worker.returncode == 0  # Ctrl-C reaches the workers too
+            _carefully(partial(server.queue.release, name_of(worker.pid), silent=not told))
         while len(workers) < settings.workers:
             workers.append(subprocess.Popen(command, env=environment))
         _carefully(lambda: server.clock.follow(server.database))
