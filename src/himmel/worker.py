@@ -38,6 +38,7 @@ DELIVERY_PAUSES = (0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)  # seconds between tries 
 BEAT_SECONDS = 0.5  # cancelling is heard of with the answer to a beat
 STATE_SECONDS = 5.0  # between states that another worker could go on from
 LARGEST_STATE = 16 << 20  # bytes
+LONGEST_MESSAGE = 2000
 
 
 class LeaseLost(Exception):
@@ -215,9 +216,13 @@ class _LeasedJob:
         """The picture that the clip starts from."""
         return self._get("first-frame")
 
-    def state(self) -> bytes:
-        """What another worker left to go on from."""
-        return self._get("state")
+    def state(self) -> bytes | None:
+        """What another worker left to go on from; None where it cannot be had: then it is begun anew."""
+        try:
+            return self._get("state")
+        except httpx2.HTTPStatusError as error:
+            log.warning("the state cannot be had (%d); begun anew", error.response.status_code)
+            return None
 
     def _get(self, what: str) -> bytes:
         answer = self.client.get(f"/workers/jobs/{self.id}/{what}", params={"token": self.token})
@@ -244,7 +249,12 @@ class _LeasedJob:
         answer.raise_for_status()
 
     def fail(self, code: str, message: str) -> None:
-        self._post("failure", json={"token": self.token, "code": code, "message": message})
+        """Tell why there will be no clip; a server in trouble is told again."""
+        told = {"token": self.token, "code": code, "message": message[:LONGEST_MESSAGE]}
+        for pause in DELIVERY_PAUSES[:4]:
+            if self._post("failure", json=told).status_code < 500:
+                return
+            time.sleep(pause)
 
     def _post(self, what: str, **values: Any) -> httpx2.Response:
         return self.client.post(f"/workers/jobs/{self.id}/{what}", **values)

@@ -7,7 +7,9 @@ import openai
 import pytest
 from PIL import Image
 
+from himmel.errors import ApiError
 from himmel.studio.batches import advance_batches
+from himmel.studio.files import find_file
 
 
 def line(number, **body):
@@ -87,6 +89,39 @@ def test_a_file_has_its_limits(idle, refused, monkeypatch):
             answer = http.post("/files", data={"purpose": "batch"}, files={"file": b"x" * size})
             assert answer.status_code == status
     refused(answer, 413)
+
+
+def test_a_cancelled_batch_stops_all_clips_of_a_line(idle):
+    client = idle.client("many")
+    batch = begin(client, [line(1, n=3)])
+    advance_batches(idle.server)
+    made = list(client.videos.list())
+    assert len(made) == 3
+    client.batches.cancel(batch.id)
+    assert {client.videos.retrieve(video.id).error.code for video in made} == {"cancelled"}
+
+
+def test_a_batch_that_cannot_go_on_stops_no_other(idle, monkeypatch):
+    broken, sound = idle.client("broken"), idle.client("sound")
+    first, second = begin(broken, [line(1)]), begin(sound, [line(2)])
+    real = idle.server.storage.lines
+
+    def lines(digest, longest):
+        if digest == lost:
+            raise ApiError(500, "file_lost", "this file is missing")
+        return real(digest, longest)
+
+    lost = find_file(idle.server.database, account_of(idle, broken), first.input_file_id).digest
+    monkeypatch.setattr(idle.server.storage, "lines", lines)
+    advance_batches(idle.server)
+    assert [video.prompt for video in sound.videos.list()] == ["cat 2"]
+    ended = broken.batches.retrieve(first.id)
+    assert (ended.status, ended.errors.data[0].code) == ("failed", "file_lost")
+    sound.batches.cancel(second.id)
+
+
+def account_of(running, client):
+    return running.server.keys.caller(f"Bearer {client.api_key}").account_id
 
 
 def test_a_cancelled_batch_says_what_was_not_done(idle):

@@ -92,12 +92,12 @@ def anna(idle):
     file = client.files.create(file=("lines.jsonl", line), purpose="batch").id
     batch = client.batches.create(endpoint="/v1/videos", completion_window="24h", input_file_id=file).id
     clip = idle.server.storage.put(io.BytesIO(b"a clip"))
-    account = idle.server.keys.caller(f"Bearer {client.api_key}").account_id
-    character = keep_character(idle.server.database, account, "Zoe", clip).id
+    caller = idle.server.keys.caller(f"Bearer {client.api_key}")
+    character = keep_character(idle.server.database, caller, "Zoe", clip).id
     endpoint = ask("POST", "/v1/webhook_endpoints", {"name": "a", "url": "https://1.1.1.1/", "event_types": EVENTS})
     key = ask("POST", "/v1/keys", {"name": "child"})
     assert (endpoint.status_code, key.status_code) == (200, 201)
-    return Own(video, character, file, batch, endpoint.json()["id"], key.json()["id"], account=account)
+    return Own(video, character, file, batch, endpoint.json()["id"], key.json()["id"], account=caller.account_id)
 
 
 def asker(idle, key):

@@ -4,6 +4,7 @@ import http.server
 import json
 import threading
 
+import httpx2
 import openai
 import pytest
 
@@ -95,6 +96,12 @@ def test_an_endpoint_that_fails_is_tried_again_and_then_laid_aside(idle, post, h
     hooks[1]["ahead"] += 100 * max(PAUSES)
     assert hooks[0].deliver_due() == 0
     assert len(post.got) == len(PAUSES) + 1
+    post.status = 200
+    headers = {"authorization": f"Bearer {client.api_key}"}
+    answer = httpx2.post(f"{idle.address}/v1/webhook_endpoints/{made.id}/replay", headers=headers)
+    assert answer.json()["replayed"] == 1
+    assert (hooks[0].deliver_due(), hooks[0].deliver_due()) == (1, 0)
+    assert len(post.got) == len(PAUSES) + 2
     client.webhooks.delete(made.id)
 
 

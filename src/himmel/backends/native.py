@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import math
+import zipfile
 from collections.abc import Generator, Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -94,7 +95,11 @@ class NativeBackend:
 
     def _resumed(self, task: Task, state: bytes) -> Task:
         """The task with what was made already as known frames, which are not sampled and come back as they are."""
-        with np.load(io.BytesIO(state), allow_pickle=False) as found:
+        try:
+            found = np.load(io.BytesIO(state), allow_pickle=False)
+        except (ValueError, OSError, zipfile.BadZipFile):
+            return task  # damaged: begun anew
+        with found:
             latents = torch.from_numpy(found["latents"])[None].to(task.latents)
             same = str(found["weights"]) == self.info.weight_hash and latents.shape[2:] == task.latents.shape[2:]
         return with_known(task, 0, latents[:, : task.shape.frames]) if same else task

@@ -9,6 +9,7 @@ import errno
 import gc
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("himmel.processes")
 WATCH_SECONDS = 1.0
 SWEEP_SECONDS = 300.0
+TOLD_TO_END = (0, -signal.SIGINT, -signal.SIGTERM)
 PATIENCE_SECONDS = 10  # for requests and helpers that are not done when the server is told to stop
 
 
@@ -61,10 +63,13 @@ def serve_with_workers(server: Server, listener: socket.socket) -> None:
     with suppress(ApiError):  # said by the log; what needs the store is answered so until it is there
         server.storage.check()
     over = threading.Event()
-    helpers = [threading.Thread(target=work, args=(server, over), daemon=True) for work in (_watch, _deliver, _sweep)]
+    work = (_watch, _feed, _deliver, _sweep)
+    helpers = [threading.Thread(target=helper, args=(server, over), daemon=True) for helper in work]
     config = uvicorn.Config(
         make_app(server),
         http=protocol(server.settings.header_seconds, server.settings.body_seconds),
+        proxy_headers=bool(server.settings.trusted_proxies),
+        forwarded_allow_ips=server.settings.trusted_proxies or None,
         access_log=False,
         log_config=None,
         lifespan="off",
@@ -84,10 +89,15 @@ def serve_with_workers(server: Server, listener: socket.socket) -> None:
         server.database.close()
 
 
-def _deliver(server: Server, over: threading.Event) -> None:
-    """Feed batches, and deliver webhooks as they fall due."""
+def _feed(server: Server, over: threading.Event) -> None:
+    """Feed batches to the queue."""
     while not over.wait(WATCH_SECONDS):
         _carefully(lambda: advance_batches(server))
+
+
+def _deliver(server: Server, over: threading.Event) -> None:
+    """Deliver webhooks as they fall due."""
+    while not over.wait(WATCH_SECONDS):
         _carefully(server.webhooks.deliver_due)
 
 
@@ -118,10 +128,10 @@ def _watch(server: Server, over: threading.Event) -> None:
     while not over.is_set():
         for worker in [worker for worker in workers if worker.poll() is not None]:
             workers.remove(worker)
-            told = worker.returncode == 0  # Ctrl-C reaches the workers too
+            told = worker.returncode in TOLD_TO_END  # what ends the server may reach its workers first
             _carefully(partial(server.queue.release, name_of(worker.pid), silent=not told))
-        while len(workers) < settings.workers:
-            workers.append(subprocess.Popen(command, env=environment))
+        for _ in range(settings.workers - len(workers)):
+            _carefully(lambda: workers.append(subprocess.Popen(command, env=environment)))
         _carefully(lambda: server.clock.follow(server.database))
         _carefully(server.queue.take_back)
         _carefully(server.alarm.tell)

@@ -30,9 +30,11 @@ class Alarm:
 
     def see(self, key_id: str, address: str) -> None:
         """Take notice of a request; remembers a little, and never waits."""
+        if not self.most:
+            return
         addresses, now = self._seen.setdefault(key_id, {}), self.now()
         addresses[address] = now
-        if not self.most or len(addresses) <= self.most:
+        if len(addresses) <= self.most:
             return
         quiet = now - self._told.get(key_id, float("-inf")) <= AGAIN_SECONDS
         if quiet and len(addresses) < MOST_KEPT:

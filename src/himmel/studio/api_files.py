@@ -72,7 +72,8 @@ async def create(request: Request, server: TheServer, caller: TheCaller) -> File
 
     def kept() -> FileObject:
         server.space.check(file.size or 0)
-        return FileObject.of(keep_file(server.database, server.storage, caller.account_id, name, purpose, file.file))
+        brought = (caller.account_id, name, purpose, file.file, caller.key_id)
+        return FileObject.of(keep_file(server.database, server.storage, *brought))
 
     return await run_in_threadpool(kept)
 

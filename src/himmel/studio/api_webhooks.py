@@ -89,6 +89,14 @@ class TestResult(BaseModel):
     webhook_endpoint_id: str
 
 
+class Replayed(BaseModel):
+    """How many events are delivered anew."""
+
+    object: Literal["webhook_endpoint.replay"] = "webhook_endpoint.replay"
+    webhook_endpoint_id: str
+    replayed: int
+
+
 class Kinds(BaseModel):
     """The events that endpoints can be told of."""
 
@@ -142,6 +150,13 @@ def test(endpoint_id: str, body: Sample, server: TheServer, caller: TheManager) 
     """Send a sample now."""
     status = server.webhooks.test(caller.account_id, endpoint_id, body.event_type)
     return TestResult(event_type=body.event_type, status_code=status, webhook_endpoint_id=endpoint_id)
+
+
+@router.post("/webhook_endpoints/{endpoint_id}/replay")
+def replay(endpoint_id: str, server: TheServer, caller: TheManager) -> Replayed:
+    """Deliver anew what was laid aside after the last try."""
+    count = server.webhooks.replay(caller.account_id, endpoint_id)
+    return Replayed(webhook_endpoint_id=endpoint_id, replayed=count)
 
 
 @router.get("/webhook_event_types")

@@ -68,6 +68,21 @@ class Failure(BaseModel):
     message: str = Field(max_length=2000)
 
 
+class Made(BaseModel):
+    """The settings that a worker used."""
+
+    steps: int
+    guidance: float
+    fps: int
+
+
+class Details(BaseModel):
+    """What a worker tells of a clip."""
+
+    native_size: str = Field(max_length=20)
+    settings: Made
+
+
 class NewState(BaseModel):
     """The fields, beside the ``state``, of what another worker can go on from."""
 
@@ -131,6 +146,8 @@ async def keep_state(job_id: str, request: Request, server: TheServer) -> None:
 def _keep_state(server: Server, job_id: str, token: int, state: Any) -> None:
     if not isinstance(state, UploadFile):
         raise ApiError(400, "invalid_value", "give the state as a file", param="state")
+    _leased(server, job_id, token)
+    server.space.check(state.size or 0)
     _still_its_own(server.queue.keep_state(job_id, token, server.storage.put(state.file)))
 
 
@@ -158,9 +175,9 @@ async def result(job_id: str, request: Request, server: TheServer) -> None:
 
 def _publish(server: Server, job_id: str, made: NewResult, fields: dict[str, Any]) -> None:
     try:
-        told = dict(parsed(made.details.encode()))
+        told = validated(Details, dict(parsed(made.details.encode()))).model_dump()
     except (ApiError, TypeError, ValueError):
-        raise ApiError(400, "invalid_json", "details: this is no JSON object", param="details") from None
+        raise ApiError(400, "invalid_json", "details: these are none of a clip", param="details") from None
     parts = {name: part for name in MEDIA if isinstance(part := fields.get(name), UploadFile)}
     if missing := set(MEDIA) - set(parts):
         raise ApiError(400, "invalid_value", f"{min(missing)}: give it as a file", param=min(missing))

@@ -37,6 +37,7 @@ from himmel.studio.metrics import Meters
 from himmel.studio.openapi import ERRORS, describe
 from himmel.studio.reception import Reception
 from himmel.studio.server import Server
+from himmel.studio.storage import FULL, full
 
 log = logging.getLogger("himmel.requests")
 # What is asked again and again is told at "debug" only, as long as all goes well.
@@ -81,6 +82,7 @@ def make_app(server: Server) -> FastAPI:
     app.add_exception_handler(BadRequest, _bad_request)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(OSError, _disk_trouble)
     for trouble in (OperationalError, InterfaceError, TimeoutError):
         app.add_exception_handler(trouble, _database_trouble)
     return app
@@ -164,6 +166,13 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
         operations = request.app.openapi()["paths"].get(request.scope["route"].path, {})
         answer.headers["allow"] = ", ".join(method.upper() for method in operations)
     return answer
+
+
+def _disk_trouble(_: Request, error: Exception) -> JSONResponse:
+    """A temporary file that the disk has no room for; anything else is a mistake of ours."""
+    if getattr(error, "errno", None) in FULL:
+        return _envelope(full())
+    raise error
 
 
 def _database_trouble(_: Request, error: Exception) -> JSONResponse:

@@ -101,9 +101,9 @@ class Caller:
         if self.terms.addresses is not None and not _within(address or "", self.terms.addresses):
             raise ApiError(403, "address_not_allowed", "this key may not be used from this address")
 
-    def check_model(self, model: str) -> None:
-        """Raise ApiError (403) where the key may not use a model."""
-        if self.terms.models is not None and model not in self.terms.models:
+    def check_model(self, *names: str) -> None:
+        """Raise ApiError (403) where the key may not use a model, by none of its names."""
+        if self.terms.models is not None and not set(names) & set(self.terms.models):
             raise ApiError(403, "model_not_allowed", f"this key may use: {', '.join(self.terms.models)}", param="model")
 
 

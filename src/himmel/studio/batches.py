@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import secrets
+import time
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Literal
@@ -21,16 +23,19 @@ from himmel.studio.auth import Caller
 from himmel.studio.database import batch_lines, batches, files, jobs
 from himmel.studio.files import find_file, keep_file
 from himmel.studio.jobs import FINAL, Job, Status
+from himmel.studio.lock import locked
 from himmel.studio.server import Server
 from himmel.studio.strict_json import parsed
 from himmel.studio.videos import LONGEST_TEXT, create_video
 
+log = logging.getLogger("himmel.batches")
 ENDPOINT = "/v1/videos"
 WINDOW = "24h"
 MOST_LINES = 50_000
 LARGEST = 200_000_000  # bytes of a file
 LONGEST_ID = 512  # characters of a custom_id
-AT_ONCE = 20  # lines of one batch that wait or run at a time
+AT_ONCE = 20  # jobs of one batch that wait or run at a time
+FEED_SECONDS = 1.0  # then other batches have their turn
 OVER = ("completed", "failed", "expired", "cancelled")
 
 
@@ -82,62 +87,92 @@ def find_batch(server: Server, account_id: str, batch_id: str) -> Row[Any]:
 def cancel_batch(server: Server, account_id: str, batch_id: str) -> Row[Any]:
     """Feed no more lines and cancel those that wait; what is done is in the output. Raises ApiError (404)."""
     batch = find_batch(server, account_id, batch_id)
-    if batch.status == "in_progress":
-        _set(server, batch.id, status="cancelling")
-        for job in _jobs_of(server, batch.id):
-            server.queue.cancel(job.id, account_id)
+    still = (batches.c.id == batch.id) & (batches.c.status == "in_progress")
+    with server.database.write() as connection:
+        changed = connection.execute(update(batches).where(still).values(status="cancelling")).rowcount
+    if changed:
         advance_batches(server)
     return find_batch(server, account_id, batch_id)
 
 
 def counts_of(server: Server, batch: Row[Any]) -> dict[str, int]:
     """Lines in all, completed and failed."""
-    ended = [job.status for job in _jobs_of(server, batch.id) if job.status in FINAL]
+    by_status = select(jobs.c.status, func.count()).join(batch_lines, batch_lines.c.job_id == jobs.c.id)
+    mine = batch_lines.c.batch_id == batch.id
     with server.database.read() as connection:
-        mine = batch_lines.c.batch_id == batch.id
+        rows = connection.execute(by_status.where(mine, jobs.c.deleted_at.is_(None)).group_by(jobs.c.status)).all()
         refused = connection.scalar(select(func.count()).where(mine, batch_lines.c.job_id.is_(None))) or 0
-    completed = ended.count(Status.COMPLETED)
-    return {"total": batch.total, "completed": completed, "failed": len(ended) - completed + refused}
+    counts = {str(status): int(count) for status, count in rows}
+    completed, failed = counts.get(Status.COMPLETED, 0), counts.get(Status.FAILED, 0) + refused
+    return {"total": max(batch.total, completed + failed), "completed": completed, "failed": failed}
 
 
 def advance_batches(server: Server) -> None:
-    """Feed lines to the queue, let time run out, and finish what is done; called again and again."""
-    with server.database.read() as connection:
-        open_ones = connection.execute(select(batches).where(batches.c.status.not_in(OVER))).all()
-    for batch in open_ones:
-        if batch.status == "in_progress" and server.queue.now() > batch.expires_at:
-            for job in _jobs_of(server, batch.id):
-                server.queue.cancel(job.id, batch.account_id)
-            _finish(server, batch, "expired")
-        elif batch.status == "cancelling":
-            _finish(server, batch, "cancelled")
-        elif _feed(server, batch):
-            _finish(server, batch, "completed")
+    """Feed lines to the queue, let time run out, and finish what is done; called again and again.
+
+    One at a time, of all processes: the helper that calls it, and whoever cancels.
+    """
+    with locked(server.settings.data_dir / "locks" / "batches", alone=True):
+        with server.database.read() as connection:
+            open_ones = connection.execute(select(batches).where(batches.c.status.not_in(OVER))).all()
+        for batch in open_ones:
+            try:
+                _advance(server, batch)
+            except ApiError as error:
+                if error.code == "file_lost":  # it can never go on
+                    problem = _problem(error.code, str(error))[1]
+                    _set(server, batch.id, status="failed", problem=problem, ended_at=server.queue.now())
+            except Exception as error:  # others must not wait for it
+                log.error("the batch %s does not go on", batch.id, exc_info=error)
+
+
+def _advance(server: Server, batch: Row[Any]) -> None:
+    late = batch.status == "in_progress" and server.queue.now() > batch.expires_at
+    if late or batch.status == "cancelling":
+        for job_id in _open_jobs(server, batch.id):
+            server.queue.cancel(job_id, batch.account_id)
+        _finish(server, batch, "expired" if late else "cancelled")
+    elif _feed(server, batch):
+        _finish(server, batch, "completed")
 
 
 def _feed(server: Server, batch: Row[Any]) -> bool:
-    """Give the queue as many lines as there is room for; True when all lines have ended."""
-    waiting = sum(job.status not in FINAL for job in _jobs_of(server, batch.id))
+    """Give the queue some lines, as many as there is room for; True when all lines have ended."""
+    waiting = len(_open_jobs(server, batch.id))
     if waiting >= AT_ONCE:
         return False
+    until = time.monotonic() + FEED_SECONDS
     for number, line in enumerate(_lines(server, batch, batch.next_line), batch.next_line):
-        if waiting >= AT_ONCE:
+        if waiting >= AT_ONCE or time.monotonic() > until or not _feed_line(server, batch, number, line):
             return False
-        job_id, error = None, None
-        try:
-            once = f"{batch.id}/{number}"  # fed again after a crash, a line is still one job
-            job_id = create_video(server, server.keys.holder(batch.key_id), line["body"], once).id
-            waiting += 1
-        except ApiError as problem:
-            if problem.status == 429 or problem.status >= 500:
-                return False  # the queue's or the disk's trouble, not the line's
-            told = {"message": str(problem), "type": problem.kind, "param": problem.param, "code": problem.code}
-            error = {"status": problem.status, "body": {"error": told}}
-        with server.database.write() as connection:
-            new = {"batch_id": batch.id, "number": number, "custom_id": line["custom_id"]}
-            connection.execute(batch_lines.insert().values(**new, job_id=job_id, error=error))
-            _set_in(connection, batch.id, next_line=number + 1)
-    return waiting == 0
+        waiting += 1
+    return not _open_jobs(server, batch.id)
+
+
+def _feed_line(server: Server, batch: Row[Any], number: int, line: dict[str, Any]) -> bool:
+    """Make the job of a line, or keep why there is none; False where the batch must wait or was cancelled."""
+    job_id, error = None, None
+    try:
+        once = f"{batch.id}/{number}"  # fed again after a crash, a line is still one job
+        job_id = create_video(server, server.keys.holder(batch.key_id), line["body"], once).id
+    except ApiError as problem:
+        if problem.status == 429 or problem.status >= 500:
+            return False  # the queue's or the disk's trouble, not the line's
+        told = {"message": str(problem), "type": problem.kind, "param": problem.param, "code": problem.code}
+        error = {"status": problem.status, "body": {"error": told}}
+    with server.database.write() as connection:
+        new = {"batch_id": batch.id, "number": number, "custom_id": line["custom_id"]}
+        connection.execute(batch_lines.insert().values(**new, job_id=job_id, error=error))
+        _set_in(connection, batch.id, next_line=number + 1)
+        return connection.scalar(select(batches.c.status).where(batches.c.id == batch.id)) == "in_progress"
+
+
+def _open_jobs(server: Server, batch_id: str) -> list[str]:
+    """All jobs of a batch's lines that are not over, those of one line with ``n`` among them."""
+    line = (batch_lines.c.job_id == jobs.c.id) | (batch_lines.c.job_id == jobs.c.group_id)
+    query = select(jobs.c.id).join(batch_lines, line).where(batch_lines.c.batch_id == batch_id)
+    with server.database.read() as connection:
+        return list(connection.scalars(query.where(jobs.c.status.not_in(FINAL), jobs.c.deleted_at.is_(None))))
 
 
 def _finish(server: Server, batch: Row[Any], status: str) -> None:

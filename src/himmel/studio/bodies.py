@@ -21,6 +21,7 @@ from starlette.responses import Response
 
 from himmel.errors import ApiError
 from himmel.studio.reception import expect
+from himmel.studio.storage import FULL, full
 from himmel.studio.strict_json import check_text, parsed
 
 MOST_FIELDS = 100
@@ -45,6 +46,10 @@ async def read_body(request: Request, limit: int, text: int = SOME_TEXT) -> dict
     try:
         form = await request.form(max_fields=MOST_FIELDS, max_files=MOST_FILES, max_part_size=text)
     except ApiError:
+        raise
+    except OSError as error:
+        if error.errno in FULL:
+            raise full() from None
         raise
     except Exception as error:  # the parser raises its own kinds
         told = getattr(error, "detail", None) or str(error)

@@ -12,16 +12,18 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from himmel.errors import ApiError
+from himmel.studio.auth import Caller, check_key
 from himmel.studio.database import Database, characters
 
 
-def keep_character(database: Database, account_id: str, name: str, digest: str) -> Row[Any]:
-    """Keep a character whose clip is stored under ``digest``."""
+def keep_character(database: Database, caller: Caller, name: str, digest: str) -> Row[Any]:
+    """Keep a character whose clip is stored under ``digest``. Raises ApiError (401) for a key revoked meanwhile."""
     number = f"char_{secrets.token_hex(12)}"
     told = {"name": name, "digest": digest, "created_at": time.time()}
     with database.write() as connection:
-        connection.execute(characters.insert().values(id=number, account_id=account_id, **told))
-    return find_character(database, account_id, number)
+        check_key(connection, caller.key_id)
+        connection.execute(characters.insert().values(id=number, account_id=caller.account_id, **told))
+    return find_character(database, caller.account_id, number)
 
 
 def find_character(database: Database, account_id: str, character_id: str) -> Row[Any]:

@@ -22,7 +22,7 @@ from himmel.studio.server import Server
 from himmel.studio.storage import Storage
 
 log = logging.getLogger("himmel.studio")
-CHECK_SECONDS = 1.0
+CHECK_SECONDS = 0.4  # with the time that callers are remembered, less than two seconds
 Good = Callable[[], Awaitable[bool]]
 PIECE = 1 << 16  # bytes
 
@@ -30,7 +30,7 @@ PIECE = 1 << 16  # bytes
 def stored_file(request: Request, storage: Storage, digest: str, *, kind: str, name: str, still_good: Good) -> Response:
     """The answer with a file of this media type, under this name.
 
-    ``still_good`` is asked before the first byte and every second from then on; where it says no, the
+    ``still_good`` is asked before the first byte and again and again from then on; where it says no, the
     connection is closed. Raises ApiError (416, 503). Blocks for as long as the store takes to find the file.
     """
     etag = f'"{digest}"'

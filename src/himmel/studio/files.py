@@ -12,19 +12,31 @@ from typing import Any, BinaryIO
 from sqlalchemy import Row, select, update
 
 from himmel.errors import ApiError
+from himmel.studio.auth import check_key
 from himmel.studio.database import Database, batches, files
 from himmel.studio.storage import Storage
 
 
 def keep_file(
-    database: Database, storage: Storage, account_id: str, name: str, purpose: str, content: BinaryIO
+    database: Database,
+    storage: Storage,
+    account_id: str,
+    name: str,
+    purpose: str,
+    content: BinaryIO,
+    key_id: str | None = None,
 ) -> Row[Any]:
-    """Keep a file for an account. Raises ApiError where the disk is full or the store cannot be used."""
+    """Keep a file for an account, brought with a key where an account brings it.
+
+    Raises ApiError where the disk is full, the store cannot be used, or the key was revoked meanwhile.
+    """
     digest = storage.put(content)
     size = storage.size(digest)
     number = f"file-{secrets.token_hex(12)}"
     told = {"filename": name, "purpose": purpose, "digest": digest, "bytes": size}
     with database.write() as connection:
+        if key_id is not None:
+            check_key(connection, key_id)
         connection.execute(files.insert().values(id=number, account_id=account_id, created_at=time.time(), **told))
     return find_file(database, account_id, number)
 

@@ -84,12 +84,15 @@ class Job:
 FIELDS = tuple(field.name for field in fields(Job))
 
 
-def find(connection: Connection, job_id: str, account_id: str | None = None) -> Job | None:
-    """A job by its number; None where there is none, where it was deleted, or where it is another account's."""
+def find(connection: Connection, job_id: str, account_id: str | None = None, *, lock: bool = False) -> Job | None:
+    """A job by its number; None where there is none, where it was deleted, or where it is another account's.
+
+    With ``lock`` nobody else changes it until the transaction ends.
+    """
     query = select(jobs).where(jobs.c.id == job_id, jobs.c.deleted_at.is_(None))
     if account_id is not None:
         query = query.where(jobs.c.account_id == account_id)
-    return first(connection, query)
+    return first(connection, query.with_for_update() if lock else query)
 
 
 def siblings(connection: Connection, found: Collection[Job]) -> dict[str, list[str]]:
@@ -149,7 +152,7 @@ def _follow(connection: Connection, job: Job, to: Status, changes: Mapping[str, 
         workers.took(connection, str(changes["worker"]), job.id)
     elif job.worker:
         failed = to == Status.FAILED and code != "cancelled"
-        workers.released(connection, job.worker, done=to == Status.COMPLETED, failed=failed)
+        workers.released(connection, job.worker, job.id, done=to == Status.COMPLETED, failed=failed)
     told = {"worker": changes.get("worker") or job.worker, "error_code": code, "seconds": changes.get("cost")}
     tell(connection, job, "cancelled" if code == "cancelled" else EVENTS[to], **told)
 

@@ -18,7 +18,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
 from himmel.errors import ApiError
-from himmel.studio.database import Database, accounts, jobs, previews
+from himmel.studio.auth import check_key
+from himmel.studio.database import Database, accounts, jobs, previews, workers
 from himmel.studio.jobs import FINAL, Job, Status, find, first, move, tell
 from himmel.studio.limits import check_limits
 from himmel.studio.webhooks import announce
@@ -106,11 +107,21 @@ class Queue:
             connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update())
             if once and (known := _accepted_before(connection, account_id, *once)):
                 return known
+            check_key(connection, key_id)
+            self._check_refused(connection, account_id)
             key, digest = once or (None, None)
             named = {"idempotency_key": key, "body_digest": digest, "details": {"refusal_rule": code}}
             job = self._insert(connection, account_id, request, cost=0.0, priority=0, **whose, **ended, **named)
             announce(connection, account_id, job.id, "video.failed", self.now())
             return job
+
+    def _check_refused(self, connection: Connection, account_id: str) -> None:
+        """Refused jobs are rows too: in an hour an account may have as many of them as may wait."""
+        lately = (jobs.c.account_id == account_id) & (jobs.c.created_at > self.now() - 3600)
+        never_begun = (jobs.c.status == Status.FAILED) & jobs.c.started_at.is_(None)
+        if (connection.scalar(select(func.count()).where(lately, never_begun)) or 0) >= self.most_queued:
+            told = "too many requests of the last hour asked for what the model cannot do; ask again later"
+            raise ApiError(429, "too_many_queued", told, retry_after=600)
 
     def _insert(self, connection: Connection, account_id: str, request: dict[str, Any], **values: object) -> Job:
         """A new row; the account must be locked, for its jobs are numbered."""
@@ -128,8 +139,10 @@ class Queue:
         """Lease the next job to a worker; None where nothing waits."""
         if self.draining():
             return None
+        self.take_back()
         with self.database.write() as connection:
-            self._take_back(connection)
+            # In the order in which jobs end: worker, then account. Nobody waits in a circle.
+            connection.execute(select(workers.c.name).where(workers.c.name == worker).with_for_update())
             # Where writers run side by side, rows that another one is at are passed over, not waited for.
             turn = select(accounts).where(accounts.c.queued > 0).order_by(accounts.c.served, accounts.c.id).limit(1)
             account = connection.execute(turn.with_for_update(skip_locked=True)).first()
@@ -171,10 +184,12 @@ class Queue:
                 return False
             lease = self.now() + self.lease_seconds
             values = {"lease_until": lease, "progress": max(job.progress, min(99, progress))}
+            if not move(connection, job, Status.IN_PROGRESS, **values):
+                return False
             if preview is not None:
                 connection.execute(delete(previews).where(previews.c.job_id == job_id))
                 connection.execute(previews.insert().values(job_id=job_id, picture=preview))
-            return move(connection, job, Status.IN_PROGRESS, **values)
+            return True
 
     def keep_state(self, job_id: str, token: int, digest: str) -> bool:
         """Remember the stored file with which another worker can go on; False like ``beat``."""
@@ -201,7 +216,7 @@ class Queue:
     def cancel(self, job_id: str, account_id: str | None = None, *, delete: bool = False) -> Job | None:
         """End a job (of this account) that is not over, and with ``delete`` take it out of sight; None where none."""
         with self.database.write() as connection:
-            job = find(connection, job_id, account_id)
+            job = find(connection, job_id, account_id, lock=True)
             if job is None:
                 return None
             if job.status not in FINAL:
@@ -241,19 +256,23 @@ class Queue:
 
     def take_back(self) -> None:
         """Give the jobs of silent workers to others; after two lost leases the job is at fault."""
-        with self.database.write() as connection:
-            self._take_back(connection)
+        self._give_back((jobs.c.status == Status.IN_PROGRESS) & (jobs.c.lease_until < self.now()), 1)
 
     def release(self, worker: str, *, silent: bool) -> None:
         """Give the jobs of a worker that has ended to others, at once; ``silent`` where nobody had told it to end."""
+        self._give_back((jobs.c.status == Status.IN_PROGRESS) & (jobs.c.worker == worker), int(silent))
+
+    def _give_back(self, which: ColumnElement[bool], lost: int) -> None:
+        with self.database.read() as connection:
+            found = list(connection.scalars(select(jobs.c.id).where(which)))
+        for job_id in found:  # one to a transaction: who holds an account never waits for a second job
+            self._give_one_back(which & (jobs.c.id == job_id), lost)
+
+    def _give_one_back(self, which: ColumnElement[bool], lost: int) -> None:
         with self.database.write() as connection:
-            self._give_back(connection, (jobs.c.status == Status.IN_PROGRESS) & (jobs.c.worker == worker), int(silent))
-
-    def _take_back(self, connection: Connection) -> None:
-        self._give_back(connection, (jobs.c.status == Status.IN_PROGRESS) & (jobs.c.lease_until < self.now()), 1)
-
-    def _give_back(self, connection: Connection, which: ColumnElement[bool], lost: int) -> None:
-        for job in map(Job.of, connection.execute(select(jobs).where(which)).all()):
+            job = first(connection, select(jobs).where(which).with_for_update())
+            if job is None:  # it was heard of meanwhile
+                return
             if job.lost + lost >= MOST_LOST_LEASES:
                 message = f"its worker fell silent {job.lost + lost} times; the job is not tried again"
                 self._end(connection, job, Status.FAILED, error_code="worker_lost", error_message=message)

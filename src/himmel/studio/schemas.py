@@ -5,6 +5,7 @@ Owns: validating the fields of a request, and turning a job into the Videos API'
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
@@ -23,10 +24,9 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 def _some_seconds(value: object) -> str:
-    try:
-        seconds = float(str(value))
-    except ValueError:
-        raise ValueError("seconds must be a number, for example '4'") from None
+    if not re.fullmatch(r"\d{1,4}(\.\d{1,6})?", str(value), re.ASCII):
+        raise ValueError("seconds must be a number, for example '4'")
+    seconds = float(str(value))
     low, high = RANGES["seconds"]
     if not low <= seconds <= high:
         raise ValueError(f"seconds must be between {low} and {high}")

@@ -41,7 +41,7 @@ READERS = 4  # threads that answer what is asked again and again
 DRAINING = "draining"  # while a file of this name lies in the data folder, no job is given out
 
 
-@dataclass
+@dataclass(eq=False)
 class Server:
     """One server's parts.
 

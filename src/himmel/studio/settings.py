@@ -41,6 +41,7 @@ class Settings:
     reserve_bytes: int = 500_000_000
     poll_ms: int = 1000
     alarm_addresses: int = 20
+    trusted_proxies: str = ""
     storage_url: str = ""
     retention_days: int = 0
     log_format: str = "auto"
@@ -75,6 +76,7 @@ MEANING = {
     "header_seconds": "How long the headers of a request may take to arrive.",
     "body_seconds": "How long a body may take before it must come fast enough, and how long an answer may lie unread.",
     "reserve_bytes": "Disk space that stays free: below it no job is accepted.",
+    "trusted_proxies": "Addresses of proxies that are believed whom they speak for (X-Forwarded-For), with commas.",
     "alarm_addresses": "A key that comes from more addresses within a minute is reported as leaked; 0 for never.",
     "poll_ms": "How long clients are told to wait before they ask again, in milliseconds.",
     "storage_url": "Where files lie instead of the folder 'files' in the data folder: s3://bucket/prefix.",

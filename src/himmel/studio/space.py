@@ -51,11 +51,13 @@ class Space:
             raise full()
 
     def check_jobs(self, request: dict[str, Any], count: int) -> None:
-        """Raise ApiError (507) where the results of so many more jobs would have no room; they count from now on."""
-        need = self._need(count, count * float(request["seconds"]), request["size"])
-        self.check(need)
+        """Raise ApiError (507) where the results of so many more jobs would have no room."""
+        self.check(self._need(count, count * float(request["seconds"]), request["size"]))
+
+    def take(self, request: dict[str, Any], count: int) -> None:
+        """So many jobs were accepted: their results count from now on."""
         with self._lock:
-            self._needed += need
+            self._needed += self._need(count, count * float(request["seconds"]), request["size"])
 
     def needed(self) -> float:
         """Bytes that the results of all accepted jobs will have."""

@@ -8,6 +8,7 @@ asked.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -31,7 +32,7 @@ class Together(Generic[Question, Answer]):
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, answer))
         if self._looking is None:
-            self._looking = asyncio.create_task(self._answer_all())
+            self._looking = asyncio.create_task(self._answer_all(), context=contextvars.Context())
         return await answer
 
     async def _answer_all(self) -> None:

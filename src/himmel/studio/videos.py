@@ -50,7 +50,7 @@ def create_video(server: Server, caller: Caller, fields: dict[str, Any], once: s
     server.space.check_jobs(values, body.n)
     values["first_frame"] = _first_frame(server, caller.account_id, fields.get(REFERENCE))
     seeds = [(values["seed"] + number) % (MAX_SEED + 1) for number in range(body.n)]
-    return server.queue.accept(
+    job = server.queue.accept(
         caller.account_id,
         [values | {"seed": seed} for seed in seeds],
         server.cost_of(values),
@@ -58,6 +58,8 @@ def create_video(server: Server, caller: Caller, fields: dict[str, Any], once: s
         priority=body.priority,
         once=_once(once, body.model_dump(), values["first_frame"]),
     )
+    server.space.take(values, body.n)
+    return job
 
 
 def edit_video(server: Server, caller: Caller, fields: dict[str, Any], once: str | None = None) -> Job:
@@ -100,6 +102,7 @@ def _derived(
 
 def _refused(server: Server, caller: Caller, values: dict[str, Any], parent: Job | None, once: str | None) -> Job:
     """A job that says that the model cannot do this; never another clip in its place."""
+    server.space.check()
     what = {"create": "show characters", "edit": "edit clips", "extend": "extend clips", "remix": "remix clips"}
     message = f"the model '{values['model']}' cannot {what[values['task']]} yet"
     asked = {name: value for name, value in values.items() if name != "seed"}
@@ -117,7 +120,7 @@ def new_character(server: Server, caller: Caller, fields: dict[str, Any]) -> Row
     server.intake.clip(clip.file, "video")
     server.space.check(clip.size or 0)
     clip.file.seek(0)
-    return keep_character(server.database, caller.account_id, name, server.storage.put(clip.file))
+    return keep_character(server.database, caller, name, server.storage.put(clip.file))
 
 
 def _once(key: str | None, *asked: object) -> tuple[str, str] | None:
@@ -132,7 +135,7 @@ def _settled(server: Server, caller: Caller, body: CreateVideo, task: str) -> di
     model = server.settings.model_for(body.model)
     if model != server.settings.model:
         raise ApiError(400, "model_not_found", f"there is no model '{body.model}' here", param="model")
-    caller.check_model(model)
+    caller.check_model(model, body.model)
     return body.model_dump() | {
         "task": task,
         "asked_model": body.model,

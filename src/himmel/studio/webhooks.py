@@ -17,11 +17,12 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from himmel.errors import ApiError
 from himmel.studio.audit import record
@@ -31,6 +32,8 @@ from himmel.studio.outbound import Outbound
 EVENTS = ("video.completed", "video.failed")
 PAUSES = (5, 30, 120, 600, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600)  # seconds before each further try
 KEEP_OLD_SECRET = 24 * 3600
+TOGETHER = 8  # deliveries at a time: a slow endpoint is waited for by itself
+MOST_ENDPOINTS = 20  # of an account
 
 
 def announce(connection: Connection, account_id: str, job_id: str, kind: str, now: float) -> None:
@@ -65,6 +68,9 @@ class Webhooks:
         told = {"name": name, "url": url, "event_types": event_types, "created_at": now, "updated_at": now}
         new = webhook_endpoints.insert().values(id=number, account_id=account_id, secret=_new_secret(), **told)
         with self.database.write() as connection:
+            mine = webhook_endpoints.c.account_id == account_id
+            if (connection.scalar(select(func.count()).where(mine)) or 0) >= MOST_ENDPOINTS:
+                raise ApiError(429, "too_many_endpoints", f"an account has at most {MOST_ENDPOINTS}; delete one")
             connection.execute(new)
             record(connection, account_id, "webhook.made", number, host=_host(url), event_types=event_types)
         return self.find(account_id, number)
@@ -110,19 +116,28 @@ class Webhooks:
         return self._deliver(self.find(account_id, endpoint_id), body["id"], json.dumps(body).encode())
 
     def deliver_due(self) -> int:
-        """Deliver what is due, one after the other; gives how many were tried."""
+        """Deliver what is due, some at a time, every endpoint in its turn; gives how many were tried."""
+        turn = func.row_number().over(partition_by=deliveries.c.endpoint_id, order_by=deliveries.c.next_at)
         with self.database.read() as connection:
             due = (deliveries.c.next_at <= self.now()) & deliveries.c.delivered_at.is_(None)
             rows = connection.execute(
                 select(deliveries, webhook_endpoints)
                 .join(webhook_endpoints, webhook_endpoints.c.id == deliveries.c.endpoint_id)
                 .where(due)
-                .order_by(deliveries.c.next_at)
+                .order_by(turn, deliveries.c.next_at)
                 .limit(50)
             ).all()
-        for row in rows:
-            self._try(row)
+        with ThreadPoolExecutor(TOGETHER) as threads:
+            list(threads.map(self._try, rows))
         return len(rows)
+
+    def replay(self, account_id: str, endpoint_id: str) -> int:
+        """Try again, from the beginning, what was laid aside; gives how many. Raises ApiError (404)."""
+        self.find(account_id, endpoint_id)
+        aside = deliveries.c.next_at.is_(None) & deliveries.c.delivered_at.is_(None)
+        mine = update(deliveries).where(deliveries.c.endpoint_id == endpoint_id, aside)
+        with self.database.write() as connection:
+            return connection.execute(mine.values(next_at=self.now(), attempts=0)).rowcount
 
     def _try(self, row: Row[Any]) -> None:
         try:

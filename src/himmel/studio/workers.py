@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, case, delete, func, select, update
 
 from himmel.studio.database import Database, workers
 
@@ -96,7 +96,8 @@ def took(connection: Connection, name: str, job_id: str) -> None:
     connection.execute(update(workers).where(workers.c.name == name).values(job_id=job_id))
 
 
-def released(connection: Connection, name: str, *, done: bool, failed: bool) -> None:
-    """A worker has its job no more: it was done, it failed, or it was taken away."""
+def released(connection: Connection, name: str, job_id: str, *, done: bool, failed: bool) -> None:
+    """A worker has this job no more: it was done, it failed, or it was taken away; it may have another by now."""
+    left = case((workers.c.job_id == job_id, None), else_=workers.c.job_id)
     more = {"jobs_done": workers.c.jobs_done + int(done), "jobs_failed": workers.c.jobs_failed + int(failed)}
-    connection.execute(update(workers).where(workers.c.name == name).values(job_id=None, **more))
+    connection.execute(update(workers).where(workers.c.name == name).values(job_id=left, **more))

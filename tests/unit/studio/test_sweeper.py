@@ -86,7 +86,7 @@ def test_what_nothing_speaks_of_goes_and_the_rest_stays(world):
 
 def test_what_a_worker_left_stays_until_the_job_is_over_and_a_character_for_good(world):
     queue = world.server.queue
-    keep_character(world.server.database, world.account, "Zoe", put(world, b"Zoe"))
+    keep_character(world.server.database, world.caller, "Zoe", put(world, b"Zoe"))
     job = queue.accept(world.account, [REQUEST | {"first_frame": None}], 1.0)
     queue.claim("w")
     queue.keep_state(job.id, 1, put(world, b"state"))

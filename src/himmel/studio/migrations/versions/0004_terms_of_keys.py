@@ -34,6 +34,11 @@ def upgrade() -> None:
     with op.batch_alter_table("batches") as batches:
         batches.add_column(sa.Column("key_id", sa.String(32)))
         batches.create_foreign_key("batches_key", "keys", ["key_id"], ["id"])
+    # Batches that are under way go on with the oldest key of their account.
+    op.execute(
+        "UPDATE batches SET key_id = (SELECT id FROM keys WHERE keys.account_id = batches.account_id "
+        "AND keys.revoked_at IS NULL ORDER BY keys.created_at LIMIT 1)"
+    )
     op.create_table(
         "previews",
         sa.Column("job_id", sa.String(40), sa.ForeignKey("jobs.id"), primary_key=True),
