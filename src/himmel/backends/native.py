@@ -79,11 +79,11 @@ class NativeBackend:
         latents = self.model.latents(
             task, [settled.prompt], [settled.negative_prompt], [settled.seed], settled.steps, settled.guidance
         )
-        done, finished = 0, list[Tensor]()
+        finished = list[Tensor]()
         decoded = (_to_bytes(chunk[0]) for chunk in self.model.frames(_noted(latents, finished)))
         for frames in _fitted(decoded, settled, self.info.native_fps):
             yield frames
-            done = min(done + 1, blocks - 1)
+            done = min(len(finished), blocks - 1)  # blocks: how many frames come together is the rate's affair
             yield Progress(done, blocks, "sampling", lambda: self._state(finished))
         yield Progress(blocks, blocks, "decoding")
 

@@ -88,6 +88,17 @@ def test_frames_come_before_the_end_and_progress_ends_at_the_total(backend):
     assert last.done == last.total
 
 
+def test_progress_says_how_much_is_done_and_not_how_often_something_came(backend):
+    frames, halfway = 0, []
+    for part in backend.generate(request(seconds=8)):
+        if isinstance(part, np.ndarray):
+            frames += len(part)
+        elif 0 < frames <= 32:  # of 64
+            halfway.append(part.done / part.total)
+    assert halfway == sorted(halfway)
+    assert 0.3 < halfway[-1] < 0.8
+
+
 def test_a_state_goes_on_where_it_was_taken_bit_by_bit(backend, monkeypatch):
     parts = list(backend.generate(request(seconds=4)))
     whole = np.concatenate([part for part in parts if isinstance(part, np.ndarray)])
