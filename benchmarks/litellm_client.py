@@ -22,7 +22,6 @@ VERSION = "1.109.1"
 # What its client needs of its requirements. It asks for a certifi that is younger than many an index.
 NEEDED = "aiohttp anyio certifi click fastuuid filelock httpx[http2] importlib-metadata<9 jinja2 jsonschema openai<4"
 NEEDED += " packaging pydantic pydantic-settings python-dotenv pyyaml tiktoken tokenizers typing-extensions"
-MP4 = b"\0\0\0\x18ftypisom" + b"\0" * 100
 SMALL = {"seconds": "1", "size": "64x48"}
 
 
@@ -99,14 +98,14 @@ def speak(address: str, key: str) -> None:
         "remix": litellm.video_remix(video_id=video.id, prompt="a dog", **there),
         "edit by number": litellm.video_edit(video_id=video.id, prompt="a dog", **there),
         "edit of a file": litellm.video_edit(
-            video_id=video.id, prompt="a dog", video=MP4, extra_body={"model": "sora-2"}, **ours
+            video_id=video.id, prompt="a dog", video=clip, extra_body={"model": "sora-2"}, **ours
         ),
         "extension": litellm.video_extension(video_id=video.id, prompt="on", seconds="4", **there),
     }
     for name, job in asked.items():
         check(name, (job.status, job.error["code"]), ("failed", "task_not_supported"))
     check("extension's seconds", asked["extension"].seconds, "5")
-    character = litellm.video_create_character(name="Mia", video=MP4, **ours)
+    character = litellm.video_create_character(name="Mia", video=clip, **ours)
     check("character", litellm.video_get_character(character_id=character.id, **ours).name, "Mia")
     listed = litellm.video_list(**ours)["data"]
     check("list", len(listed), 6)
