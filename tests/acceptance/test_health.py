@@ -72,6 +72,8 @@ def test_requests_and_claims_are_timed_by_route_and_class(idle, owner):
         with pytest.raises(Exception, match="no video"):
             client.videos.retrieve(name)
     assert _value(idle, owner, count) >= 2
+    while idle.worker().work_once():  # what other tests have left
+        pass
     claims = _value(idle, owner, "himmel_claim_seconds_count")
     assert not idle.worker().work_once()
     assert _value(idle, owner, "himmel_claim_seconds_count") == claims + 1

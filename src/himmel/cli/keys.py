@@ -62,7 +62,9 @@ def revoke(
     data_dir: DataDir = None,
 ) -> None:
     """End a key, and those that it made, at once."""
-    if not opened(data_dir).keys.revoke(key.partition(".")[0].removeprefix("himmel_")):
+    from himmel.studio.auth import number_of
+
+    if not opened(data_dir).keys.revoke(number_of(key)):
         raise BadRequest("there is no such key that is still good; see 'himmel keys list'")
     typer.echo("revoked")
 

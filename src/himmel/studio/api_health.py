@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Annotated
 from weakref import WeakKeyDictionary
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from himmel.studio.api_videos import TheServer
+from himmel.studio.auth import Caller
 from himmel.studio.doctor import look
 from himmel.studio.metrics import exposition
 from himmel.studio.server import Server, operator_of
@@ -30,15 +32,19 @@ def alive() -> dict[str, str]:
     return {"status": "ok"}
 
 
+async def _operator(request: Request) -> Caller | None:
+    return await operator_of(request) if "authorization" in request.headers else None
+
+
 @router.get("/readyz", responses={503: {"description": "Something needs help.", "model": dict[str, str]}})
-def ready(request: Request, server: TheServer, response: Response) -> dict[str, str]:
+def ready(
+    server: TheServer, response: Response, operator: Annotated[Caller | None, Depends(_operator)]
+) -> dict[str, str]:
     """503 where something needs help; with an operator's key, what each part found."""
-    if "authorization" not in request.headers:
+    if operator is None:
         well = _latest(server)
         response.status_code = 200 if well else 503
         return {"status": "ok" if well else "needs help"}
-    caller = server.keys.caller(request.headers["authorization"], request.client.host if request.client else None)
-    caller.check_scope("operate")
     findings = list(look(server.settings, server.database))
     response.status_code = 503 if any(finding.advice for finding in findings) else 200
     return {finding.what: "; ".join(filter(None, (finding.found, finding.advice))) for finding in findings}

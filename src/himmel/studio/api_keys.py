@@ -5,7 +5,7 @@ Owns: these routes. What a key may do stands in ``auth``.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
@@ -13,7 +13,7 @@ from sqlalchemy import Row
 
 from himmel.errors import ApiError
 from himmel.studio.api_videos import TheManager, TheServer
-from himmel.studio.auth import PREFIX, Caller, Terms
+from himmel.studio.auth import Caller, Terms, number_of
 from himmel.studio.bodies import StrictRoute
 from himmel.studio.server import manager_of
 
@@ -31,11 +31,6 @@ class NewKey(BaseModel):
     expires_at: int | None = Field(default=None, ge=0, le=10**11, description="Seconds since 1970.")
     open_jobs: int | None = Field(default=None, ge=0, le=10**6, description="Jobs that wait or run at a time.")
     daily_seconds: float | None = Field(default=None, ge=0, le=10**9, description="Compute-seconds in 24 hours.")
-
-    def terms(self) -> Terms:
-        given = self.model_dump(exclude={"name"}).items()
-        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given}
-        return Terms(**values)
 
 
 class Key(BaseModel):
@@ -81,9 +76,8 @@ class RevokedKey(BaseModel):
 @router.post("", status_code=201)
 def create(body: NewKey, server: TheServer, caller: TheManager) -> Key:
     """Make a key that can do at most what the one can that asks, and ends with it."""
-    key = server.keys.create_child(caller, body.name, body.terms())
-    key_id = key.partition(".")[0].removeprefix(f"{PREFIX}_")
-    return Key.of(next(row for row in server.keys.list(parent_id=caller.key_id) if row.id == key_id), key)
+    key = server.keys.create_child(caller, body.name, Terms.of(body))
+    return Key.of(next(row for row in server.keys.list(parent_id=caller.key_id) if row.id == number_of(key)), key)
 
 
 @router.get("")

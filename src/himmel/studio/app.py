@@ -66,11 +66,8 @@ ROUTES = (
 
 def make_app(server: Server) -> FastAPI:
     """The application of one server."""
-    silent: TelemetryConfig = {
-        "tracing": False,
-        "metrics": False,
-        "logs": False,
-    }  # we have our own, see ``metrics`` and ``himmel.logs``
+    # We have our own, see ``metrics`` and ``himmel.logs``.
+    silent: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
     app = FastAPI(title="Himmel", version="1", docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=silent)
     app.state.server = server
     for module in ROUTES:
@@ -185,9 +182,7 @@ def _trouble_of(error: Exception) -> ApiError:
     """What to tell a client when the database raised OperationalError, InterfaceError or TimeoutError."""
     name = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
     if name.startswith("SQLITE_FULL"):
-        return ApiError(
-            507, "storage_full", "the server's disk is full; nothing was lost, try again later", retry_after=120
-        )
+        return full()
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or isinstance(error, TimeoutError):
         return ApiError(503, "database_busy", "the server has too much to do; try again in a moment", retry_after=2)
     return ApiError(

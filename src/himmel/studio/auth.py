@@ -59,8 +59,9 @@ class Terms:
                 raise BadRequest(f"{name} is {value}; allowed: 0 or more")
 
     @classmethod
-    def of(cls, row: Row[Any]) -> Terms:
-        read = ((field.name, getattr(row, field.name)) for field in fields(cls))
+    def of(cls, told: object) -> Terms:
+        """The terms that a row of the table, or anything else with these names, tells."""
+        read = ((field.name, getattr(told, field.name)) for field in fields(cls))
         values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in read}
         return cls(**values)
 
@@ -196,7 +197,7 @@ class Keys:
     def holder(self, key_id: str) -> Caller:
         """Whom a key speaks for whose bearer was checked before. Raises ApiError (401) where it is good no more."""
         with self.database.read() as connection:
-            return _good(_found(connection, {key_id}).get(key_id))
+            return check_key(connection, key_id)
 
     def worker_token(self) -> str:
         """What workers of this server show; it follows from the secret."""
@@ -206,9 +207,14 @@ class Keys:
         return hmac.new(self.pepper, secret.encode(), hashlib.sha256).hexdigest()
 
 
-def check_key(connection: Connection, key_id: str) -> None:
-    """Raise ApiError (401) where a key is good no more, in the very transaction that relies on it."""
-    _good(_found(connection, {key_id}).get(key_id))
+def number_of(key: str) -> str:
+    """The number of a key, which may be shown, out of the whole key or its part before the dot."""
+    return key.partition(".")[0].removeprefix(f"{PREFIX}_")
+
+
+def check_key(connection: Connection, key_id: str) -> Caller:
+    """Whom a key speaks for, in the very transaction that relies on it. Raises ApiError (401) where it is not good."""
+    return _good(_found(connection, {key_id}).get(key_id))
 
 
 def _found(connection: Connection, key_ids: Collection[str]) -> dict[str, Row[Any]]:

@@ -7,9 +7,8 @@ accepts the job, which has locked the account, so that two requests at once cann
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from himmel.errors import ApiError
 from himmel.studio.auth import check_key
@@ -25,38 +24,32 @@ def check_limits(connection: Connection, key_id: str, more: int, cost: float, no
 
     401 where it was revoked meanwhile, 429 where it, or the key that made it, is at its limit.
     """
-    check_key(connection, key_id)
-    own = connection.execute(select(keys).where(keys.c.id == key_id)).one()
-    family = [own]
-    if own.parent_id:
-        family.append(connection.execute(select(keys).where(keys.c.id == own.parent_id)).one())
-    for key in family:
-        if key.open_jobs is not None:
-            _check_open(connection, key, more)
-        if key.daily_seconds is not None:
-            _check_day(connection, key, more * cost, now)
+    own = check_key(connection, key_id)
+    for key in (own, check_key(connection, own.parent_id)) if own.parent_id else (own,):
+        if key.terms.open_jobs is not None:
+            _check_open(connection, key.key_id, key.terms.open_jobs, more)
+        if key.terms.daily_seconds is not None:
+            _check_day(connection, key.key_id, key.terms.daily_seconds, more * cost, now)
 
 
-def _check_open(connection: Connection, key: Row[Any], more: int) -> None:
+def _check_open(connection: Connection, key_id: str, most: int, more: int) -> None:
     still = (Status.QUEUED, Status.IN_PROGRESS)
-    count = connection.scalar(select(func.count()).where(_of(key), jobs.c.status.in_(still))) or 0
-    if count + more > key.open_jobs:
-        told = f"this key may have {key.open_jobs} jobs at a time, and {count} are waiting or running"
+    count = connection.scalar(select(func.count()).where(_of(key_id), jobs.c.status.in_(still))) or 0
+    if count + more > most:
+        told = f"this key may have {most} jobs at a time, and {count} are waiting or running"
         raise ApiError(429, "too_many_open", told, retry_after=SOON)
 
 
-def _check_day(connection: Connection, key: Row[Any], cost: float, now: float) -> None:
+def _check_day(connection: Connection, key_id: str, most: float, cost: float, now: float) -> None:
     lately = select(func.coalesce(func.sum(jobs.c.cost), 0.0), func.min(jobs.c.created_at))
-    used, oldest = connection.execute(lately.where(_of(key), jobs.c.created_at > now - DAY)).one()
-    if used + cost > key.daily_seconds:
-        told = (
-            f"this key may use {key.daily_seconds:g} compute-seconds a day; {used:.0f} are used, {cost:.0f} more asked"
-        )
+    used, oldest = connection.execute(lately.where(_of(key_id), jobs.c.created_at > now - DAY)).one()
+    if used + cost > most:
+        told = f"this key may use {most:g} compute-seconds a day; {used:.0f} are used, {cost:.0f} more asked"
         wait = DAY - (now - oldest) if oldest is not None else DAY
         raise ApiError(429, "budget_used_up", told, retry_after=math.ceil(max(1.0, wait)))
 
 
-def _of(key: Row[Any]) -> Any:
+def _of(key_id: str) -> ColumnElement[bool]:
     """The jobs of a key and of those that it made."""
-    family = select(keys.c.id).where((keys.c.id == key.id) | (keys.c.parent_id == key.id))
+    family = select(keys.c.id).where((keys.c.id == key_id) | (keys.c.parent_id == key_id))
     return jobs.c.key_id.in_(family)

@@ -74,12 +74,12 @@ class Queue:
             _count(connection, account_id, len(requests), cost)
             values = {"status": Status.QUEUED, "cost": cost, "priority": priority, "parent_id": parent_id}
             key, digest = once or (None, None)
-            first = self._insert(
+            job = self._insert(
                 connection, account_id, requests[0], key_id=key_id, idempotency_key=key, body_digest=digest, **values
             )
             for request in requests[1:]:
-                self._insert(connection, account_id, request, key_id=key_id, group_id=first.id, **values)
-            return first
+                self._insert(connection, account_id, request, key_id=key_id, group_id=job.id, **values)
+            return job
 
     def _check_room(self, waiting: int, more: int) -> None:
         if waiting + more > self.most_queued:
