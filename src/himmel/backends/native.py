@@ -22,7 +22,7 @@ from himmel.backends.device import choose_device
 from himmel.engine import checkpoint
 from himmel.engine.model import GeneratorConfig, VideoModel
 from himmel.engine.shapes import TEMPORAL, Blocks
-from himmel.engine.tasks import Task, image_to_video, text_to_video, with_known
+from himmel.engine.tasks import Task, text_to_video, with_known, with_picture
 from himmel.errors import BadRequest, UnknownModel
 from himmel.media.scaling import change_rate, crop_to, resize_frames
 from himmel.media.video_io import read_frames
@@ -106,13 +106,13 @@ class NativeBackend:
 
     def _task(self, request: VideoRequest, frames: int) -> Task:
         shape = self.model.latent_shape(frames)
+        task = text_to_video(shape, 1, self.model.autoencoder.config.latent_channels, self.model.device)
         if request.first_frame is None:
-            channels = self.model.autoencoder.config.latent_channels
-            return text_to_video(shape, 1, channels, self.model.device)
+            return task
         picture = crop_to(read_frames(Path(request.first_frame), limit=1)[0], self.info.native_size)
         pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None, None].float() / 255
         with torch.inference_mode():
-            return image_to_video(shape, self.model.autoencoder.encode(pixels.to(self.model.device)))
+            return with_picture(task, 0, self.model.autoencoder.encode(pixels.to(self.model.device)))
 
 
 def _noted(latents: Iterator[Tensor], finished: list[Tensor]) -> Iterator[Tensor]:

@@ -10,9 +10,11 @@ made block by block (block diffusion, Arriola et al. 2025).
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from himmel.engine.shapes import Blocks
+from himmel.engine.tasks import Ahead
 from himmel.engine.transformer import Prompt, Transformer
 
 LEVEL_SHIFT = 3.0  # towards noise: there the prompt settles what is shown and how it moves (Esser et al. 2024)
@@ -38,35 +40,52 @@ def context_levels(batch: int, frames: int, generator: torch.Generator | None = 
     return (drawn * (torch.rand(batch, 1, generator=generator) < 0.5)).expand(-1, frames)
 
 
-def teacher_forcing(blocks: Blocks) -> tuple[Tensor, Tensor]:
+def teacher_forcing(blocks: Blocks, ahead: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Which frames are laid out, and who sees whom.
 
-    The layout is the clean copy of all blocks but the last, then all frames noisy. Returns ``order``
-    (frames laid out,), the frame that each place holds, and ``visible`` (laid out, laid out): a clean frame
-    sees the clean blocks up to its own; a noisy one the clean blocks before its own, and its own block.
+    The layout is the known frames at the times ``ahead`` (P,), then the clean copy of all blocks but the last,
+    then all frames noisy. Returns ``order`` (frames laid out,), the time of each place, and ``visible`` (laid
+    out, laid out): a known frame sees itself, and is seen by its own block and those before it, by none where
+    its time is -1; a clean frame sees the clean blocks up to its own; a noisy one the clean blocks before its
+    own, and its own block.
     """
     clean = blocks.spans[-1][0]
-    order = torch.cat([torch.arange(clean), torch.arange(blocks.frames)])
-    block = torch.tensor(blocks.of_frame)[order]
-    is_clean = torch.arange(len(order)) < clean
+    known = torch.zeros(0, dtype=torch.long) if ahead is None else ahead
+    order = torch.cat([known, torch.arange(clean), torch.arange(blocks.frames)])
+    block = torch.tensor([*blocks.of_frame, -1])[order]
+    place = torch.arange(len(order))
+    is_known, is_noisy = place < len(known), place >= len(known) + clean
+    is_clean = ~is_known & ~is_noisy
     mine, theirs = block[:, None], block[None, :]
+    to_known = is_known[None, :] & torch.where(is_known[:, None], place[:, None] == place[None, :], theirs >= mine)
     from_clean = is_clean[:, None] & is_clean[None, :] & (theirs <= mine)
-    from_noisy = ~is_clean[:, None] & torch.where(is_clean[None, :], theirs < mine, theirs == mine)
-    return order, from_clean | from_noisy
+    to_clean = is_clean[None, :] & (theirs < mine)
+    from_noisy = is_noisy[:, None] & (to_clean | is_noisy[None, :] & (theirs == mine))
+    return order, to_known | from_clean | from_noisy
 
 
 def flow_loss(
-    model: Transformer, latents: Tensor, noise: Tensor, levels: Tensor, context: Tensor, prompt: Prompt
+    model: Transformer,
+    latents: Tensor,
+    noise: Tensor,
+    levels: Tensor,
+    context: Tensor,
+    prompt: Prompt,
+    ahead: Ahead | None = None,
 ) -> Tensor:
     """Mean squared error of the velocity at every latent of the noisy frames, (B, F, h, w): the caller weighs.
 
     ``latents`` and ``noise`` (B, F, c, h, w), ``levels`` (B, F) of the noisy frames, ``context`` (B, F) of
-    the clean copy.
+    the clean copy. ``ahead`` are known frames that the blocks before them see, at times -1 unseen ones.
     """
     blocks = Blocks(latents.shape[1], model.config.block)
-    order, visible = teacher_forcing(blocks)
-    clean = len(order) - blocks.frames
+    order, visible = teacher_forcing(blocks, None if ahead is None else ahead.times)
+    known = 0 if ahead is None else len(ahead.times)
+    clean = len(order) - blocks.frames - known
     all_levels = torch.cat([context[:, :clean], levels], 1)
-    laid_out = noised(latents[:, order], noise[:, order], all_levels)
+    laid_out = noised(latents[:, order[known:]], noise[:, order[known:]], all_levels)
+    if ahead is not None:
+        laid_out = torch.cat([ahead.latents, laid_out], 1)
+        all_levels = F.pad(all_levels, (known, 0))
     velocity, _ = model(laid_out, all_levels, order.to(latents.device), prompt, visible.to(latents.device))
-    return (velocity[:, clean:] - (noise - latents)).square().mean(2)
+    return (velocity[:, known + clean :] - (noise - latents)).square().mean(2)

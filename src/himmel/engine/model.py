@@ -21,7 +21,7 @@ from himmel.engine.autoencoder import Autoencoder, AutoencoderConfig
 from himmel.engine.checkpoint import Header
 from himmel.engine.samplers import sampler_named, schedule
 from himmel.engine.shapes import TEMPORAL, ClipShape, LatentShape
-from himmel.engine.streaming import CachedContext, Context, Sampling, Window, make
+from himmel.engine.streaming import CachedContext, Context, Sampling, Stretches, Window, make
 from himmel.engine.tasks import Task
 from himmel.engine.text_encoder import TextConfig, TextEncoder, Tokenizer
 from himmel.engine.transformer import Prompt, Transformer, TransformerConfig
@@ -99,14 +99,21 @@ class VideoModel:
         steps: int,
         guidance: float,
         context: Context | None = None,
+        later: Sequence[tuple[int, Sequence[str]]] = (),
     ) -> Iterator[Tensor]:
-        """Latents of a task block by block; one prompt, negative prompt and seed per clip."""
-        guided = guidance != 1
-        texts = [*prompts, *negatives] if guided else list(prompts)
-        prompt = self.generator.read(self.tokenizer(texts, self.config.text.longest).to(self.device))
+        """Latents of a task block by block; one prompt, negative prompt and seed per clip.
+
+        ``later`` are prompts that take over from a latent frame on, in the order of time.
+        """
+
+        def read(texts: Sequence[str]) -> Prompt:
+            both = [*texts, *negatives] if guidance != 1 else list(texts)
+            return self.generator.read(self.tokenizer(both, self.config.text.longest).to(self.device))
+
+        stretches = Stretches(((0, read(prompts)), *((start, read(texts)) for start, texts in later)))
         sampling = Sampling(sampler_named(self.config.sampler), schedule(steps, self.config.shift), guidance)
         context = context or CachedContext(self.generator.transformer, Window())
-        return make(task, prompt, sampling, context, seeds, self.config.transformer.block)
+        return make(task, stretches, sampling, context, seeds, self.config.transformer.block)
 
     def frames(self, latents: Iterator[Tensor]) -> Iterator[Tensor]:
         """Decode as it comes: chunks (B, t, 3, H, W) in 0 … 1."""

@@ -35,6 +35,16 @@ def schedule(steps: int, shift: float = 1.0) -> Tensor:
     return (shift * even / (1 + (shift - 1) * even)).float()
 
 
+def from_level(levels: Tensor, level: float) -> Tensor:
+    """The part of a schedule (steps + 1,) from ``level`` on down, which begins with exactly it.
+
+    Raises BadRequest for a level outside of 0 to 1, 0 left out.
+    """
+    if not 0 < level <= 1:
+        raise BadRequest(f"a noise level of {level} is not possible; allowed: above 0, at most 1")
+    return torch.cat([levels.new_tensor([level]), levels[levels < level]])
+
+
 def euler(velocity: Velocity, x: Tensor, levels: Tensor) -> Tensor:
     """First order, one evaluation a step. x at ``levels[0]``, any shape; returns x at ``levels[-1]``."""
     for level, following in pairwise(levels):

@@ -19,10 +19,12 @@ from torch import Tensor
 
 from himmel.engine.autoencoder import on_sphere
 from himmel.engine.guidance import guide
-from himmel.engine.samplers import Sampler
+from himmel.engine.samplers import Sampler, from_level
 from himmel.engine.shapes import Blocks
-from himmel.engine.tasks import Task
+from himmel.engine.tasks import AHEAD, Ahead, Task
 from himmel.engine.transformer import KeysValues, Past, Prompt, Transformer
+
+HORIZON = 13  # latent frames that a block sees ahead, itself included: what training has seen
 
 
 @dataclass(frozen=True)
@@ -33,29 +35,76 @@ class Window:
     recent: int = 9
 
 
+@dataclass(frozen=True)
+class Stretches:
+    """Which prompt governs which frames: pairs of a first latent frame and its prompt; the first one's is 0."""
+
+    prompts: tuple[tuple[int, Prompt], ...]
+
+    def at(self, frame: int) -> Prompt:
+        """The prompt of a block that begins with this frame."""
+        return [prompt for start, prompt in self.prompts if start <= frame][-1]
+
+
 class Context(Protocol):
-    """The past of a clip that is being made."""
+    """What a block sees of its clip beside itself: the past, and what is known ahead."""
 
     def velocity(self, latents: Tensor, levels: Tensor, prompt: Prompt) -> Tensor:
-        """The transformer's velocity of a block (B, f, c, h, w) at levels (B, f), seeing the past."""
+        """The transformer's velocity of a block (B, f, c, h, w) at levels (B, f), seeing the past and ahead."""
 
     def write(self, latents: Tensor, prompt: Prompt) -> None:
         """Add a finished block to the past."""
 
+    def look_ahead(self, ahead: Ahead, prompt: Prompt) -> None:
+        """What the next block comes to; times are the clip's."""
+
+    def reread(self, prompt: Prompt) -> None:
+        """Read what is remembered again, under another prompt."""
+
 
 class CachedContext:
-    """The past as keys and values; each block is read once."""
+    """The past as keys and values; each block is read once, and once more where the prompt changes.
+
+    ``made`` counts the frames written; positions are counted from the window's beginning, so that times ahead are
+    moved with it.
+    """
 
     def __init__(self, model: Transformer, window: Window) -> None:
         self.model, self.window = model, window
+        self.made = 0
         self.past: Past | None = None
+        self.ahead: Past | None = None
+        self.remembered: list[Tensor] = []  # the latents behind ``past``, sink and window
 
     def velocity(self, latents: Tensor, levels: Tensor, prompt: Prompt) -> Tensor:
-        return self.model(latents, levels, self._times(latents), prompt, past=self.past)[0]
+        return self.model(latents, levels, self._times(latents), prompt, past=self._seen())[0]
 
     def write(self, latents: Tensor, prompt: Prompt) -> None:
+        self.made += latents.shape[1]
+        self.remembered.append(latents)
+        self._remember(latents, prompt)
+        self._forget()
+
+    def look_ahead(self, ahead: Ahead, prompt: Prompt) -> None:
+        """Frames ahead see but themselves, so each is written alone, as though it were the clip's only one."""
+        if not len(ahead.times):
+            self.ahead = None
+            return
+        count = len(ahead.times)
+        times = ahead.times.to(ahead.latents.device)
+        alone = torch.eye(count, dtype=torch.bool, device=times.device)
+        clean = torch.zeros(ahead.latents.shape[:2], device=times.device)
+        _, written = self.model(ahead.latents, clean, times, prompt, alone)
+        self.ahead = Past(written, times - self.made + self._frames)
+
+    def reread(self, prompt: Prompt) -> None:
+        blocks, self.past = self.remembered, None
+        for latents in blocks:
+            self._remember(latents, prompt)
+
+    def _remember(self, latents: Tensor, prompt: Prompt) -> None:
         clean = torch.zeros(latents.shape[:2], device=latents.device)
-        _, written = self.model(latents, clean, self._times(latents), prompt, past=self.past)
+        _, written = self.model(latents, clean, self._times(latents), prompt, past=self._seen())
         frames = self._frames + latents.shape[1]
         tokens = written[0].keys.shape[2] // latents.shape[1]
         layers = []
@@ -64,6 +113,19 @@ class CachedContext:
             layers.append(_trimmed(old, new, self.window, frames, tokens))
         kept = min(frames, self.window.sink + self.window.recent)
         self.past = Past(tuple(layers), torch.arange(kept, device=latents.device))
+
+    def _forget(self) -> None:
+        """Latents that have left the window; whole blocks, so that they are read again as they were."""
+        sink, *later = self.remembered
+        while later and sum(block.shape[1] for block in later[1:]) >= self.window.recent:
+            later.pop(0)
+        self.remembered = [sink, *later]
+
+    def _seen(self) -> Past | None:
+        if self.past is None or self.ahead is None:
+            return self.past or self.ahead
+        joined = (_joined(*both) for both in zip(self.ahead.layers, self.past.layers, strict=True))
+        return Past(tuple(joined), torch.cat([self.ahead.times, self.past.times]))
 
     @property
     def _frames(self) -> int:
@@ -82,19 +144,31 @@ class UncachedContext:
     def __init__(self, model: Transformer) -> None:
         self.model = model
         self.latents: list[Tensor] = []
+        self.ahead: list[Ahead] = []  # of every block, as it was shown
 
     def velocity(self, latents: Tensor, levels: Tensor, prompt: Prompt) -> Tensor:
         blocks = [*self.latents, latents]
-        everything = torch.cat(blocks, 1)
+        ahead = self.ahead[: len(blocks)]
+        known = torch.cat([a.latents for a in ahead], 1) if ahead else latents[:, :0]
+        everything = torch.cat([known, *blocks], 1)
         before = everything.shape[1] - latents.shape[1]
         all_levels = torch.cat([levels.new_zeros(len(levels), before), levels], 1)
-        block = torch.cat([torch.full((b.shape[1],), n) for n, b in enumerate(blocks)])
-        visible = (block[None, :] <= block[:, None]).to(latents.device)
-        times = torch.arange(everything.shape[1], device=latents.device)
-        return self.model(everything, all_levels, times, prompt, visible)[0][:, before:]
+        shown_to = _numbered([len(a.times) for a in ahead])
+        block = _numbered([b.shape[1] for b in blocks])
+        past = block[None, :] <= block[:, None]
+        visible = torch.block_diag(torch.eye(len(shown_to)), past.float()).bool()
+        visible[len(shown_to) :, : len(shown_to)] = shown_to[None, :] == block[:, None]
+        times = torch.cat([*(a.times for a in ahead), torch.arange(len(block))]).to(latents.device)
+        return self.model(everything, all_levels, times, prompt, visible.to(latents.device))[0][:, before:]
 
     def write(self, latents: Tensor, prompt: Prompt) -> None:
         self.latents.append(latents)
+
+    def look_ahead(self, ahead: Ahead, prompt: Prompt) -> None:
+        self.ahead.append(ahead)
+
+    def reread(self, prompt: Prompt) -> None:
+        """Everything is read anew anyway."""
 
 
 @dataclass(frozen=True)
@@ -108,23 +182,32 @@ class Sampling:
 
 @torch.inference_mode()
 def make(
-    task: Task, prompt: Prompt, sampling: Sampling, context: Context, seeds: list[int], block: int
+    task: Task, prompts: Stretches, sampling: Sampling, context: Context, seeds: list[int], block: int
 ) -> Iterator[Tensor]:
     """Latents of a task, block by block, as (B, f, c, h, w) of RMS 1.
 
-    ``prompt`` has 2B rows, the negative or empty prompts after the others, or B rows where the guidance is 1.
-    ``seeds``, one a clip, settle the noise, frame by frame: a longer clip begins as a shorter one does.
+    Each prompt of ``prompts`` has 2B rows, the negative or empty prompts after the others, or B rows where the
+    guidance is 1. ``seeds``, one a clip, settle the noise, frame by frame: a longer clip begins as a shorter one does.
     """
-    guided = sampling.guidance != 1
-    spans = Blocks(task.shape.frames, block).spans
-    for start, stop in spans:
-        latents, known = task.latents[:, start:stop], task.known[start:stop]
-        if not known.all():
+    twice = 2 if sampling.guidance != 1 else 1
+    made: list[Tensor] = []  # a loop's beginning
+    before: Prompt | None = None
+    for start, stop in Blocks(task.shape.frames, block).spans:
+        prompt = prompts.at(start)
+        if before is not None and prompt is not before:
+            context.reread(prompt)
+        before = prompt
+        latents = task.latents[:, start:stop]
+        ahead = task.ahead(made).near(start, HORIZON)
+        context.look_ahead(Ahead(ahead.latents.repeat(twice, 1, 1, 1, 1), ahead.times), prompt)
+        if not task.known[start:stop].all():
             noise = torch.stack([block_noise(seed, start, latents[0]) for seed in seeds])
-            latents = _sample_block(latents, known.to(latents.device), noise, prompt, sampling, context)
+            latents = _sample_block(_Block(task, start, stop, noise), prompt, sampling, context)
         yield latents
+        if task.loop and start < AHEAD:
+            made.append(latents)
         if stop < task.shape.frames:
-            context.write(torch.cat([latents, latents]) if guided else latents, prompt)
+            context.write(latents.repeat(twice, 1, 1, 1, 1), prompt)
 
 
 def block_noise(seed: int, start: int, like: Tensor) -> Tensor:
@@ -139,12 +222,42 @@ def block_noise(seed: int, start: int, like: Tensor) -> Tensor:
     return torch.stack(frames).to(like.device)
 
 
-def _sample_block(
-    latents: Tensor, known: Tensor, noise: Tensor, prompt: Prompt, sampling: Sampling, context: Context
-) -> Tensor:
-    free = (~known).float()
+@dataclass(frozen=True)
+class _Block:
+    """Frames ``start`` to ``stop`` of a task, and their noise."""
+
+    task: Task
+    start: int
+    stop: int
+    noise: Tensor
+
+    @property
+    def given(self) -> Tensor:
+        return self.task.latents[:, self.start : self.stop]
+
+    @property
+    def free(self) -> Tensor:
+        """Frames (f,) that are to be made."""
+        return ~self.task.known[self.start : self.stop].to(self.noise.device)
+
+    def begun(self, level: float | Tensor) -> Tensor:
+        """What was given, noised to a level."""
+        return (1 - level) * self.given + level * self.noise
+
+    def held(self, latents: Tensor, level: float | Tensor) -> Tensor:
+        """Latents at a level, with what is kept as it was given: frames that are known clean, places noised alike."""
+        if self.task.change is not None:
+            change = self.task.change[self.start : self.stop, None].to(latents.device)
+            latents = torch.where(change, latents, self.begun(level))
+        # Contiguous: with another order in memory, convolutions round otherwise.
+        return torch.where(self.free[:, None, None, None], latents, self.given).contiguous()
+
+
+def _sample_block(block: _Block, prompt: Prompt, sampling: Sampling, context: Context) -> Tensor:
+    free = block.free.float()
 
     def velocity(x: Tensor, level: Tensor) -> Tensor:
+        x = block.held(x, level)
         levels = (level.to(x.device) * free).expand(len(x), -1)
         if sampling.guidance == 1:
             found = context.velocity(x, levels, prompt)
@@ -154,11 +267,19 @@ def _sample_block(
             found = guide(conditional, unconditional, sampling.guidance)
         return found * free[:, None, None, None]
 
-    begin = torch.where(known[:, None, None, None], latents, noise)
-    end = sampling.sampler(velocity, begin, sampling.levels)
+    levels = from_level(sampling.levels, block.task.level)
+    begin = block.held(block.begun(levels[0]), levels[0])
     # The autoencoder's latents lie on a sphere: the last step's small error off it is taken away.
-    end = on_sphere(end)
-    return torch.where(known[:, None, None, None], latents, end)
+    return block.held(on_sphere(sampling.sampler(velocity, begin, levels)), 0.0)
+
+
+def _joined(first: KeysValues, second: KeysValues) -> KeysValues:
+    return KeysValues(torch.cat([first.keys, second.keys], 2), torch.cat([first.values, second.values], 2))
+
+
+def _numbered(lengths: list[int]) -> Tensor:
+    """0 as often as the first length says, then 1, and so on."""
+    return torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths, dtype=torch.long))
 
 
 def _trimmed(old: KeysValues | None, new: KeysValues, window: Window, frames: int, tokens: int) -> KeysValues:

@@ -12,18 +12,51 @@ from torch import Tensor
 
 from himmel.engine.shapes import LatentShape
 
+AHEAD = 4  # known frames ahead that a block is shown, the nearest ones
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """Known frames that those before them come to: ``latents`` (B, P, c, h, w) at ``times`` (P,) in latent frames.
+
+    Frames of a clip, or pictures: what the autoencoder makes of one frame alone, which stands for the last of the
+    four frames of its time.
+    """
+
+    latents: Tensor
+    times: Tensor
+
+    def __post_init__(self) -> None:
+        if self.latents.shape[1:2] != self.times.shape:
+            raise ValueError(f"latents {tuple(self.latents.shape)} at times {tuple(self.times.shape)}")
+
+    def near(self, start: int, within: int) -> Ahead:
+        """The ``AHEAD`` earliest of those from ``start`` on that lie less than ``within`` frames after it."""
+        order = self.times.argsort()
+        times = self.times[order]
+        chosen = order[(times >= start) & (times < start + within)][:AHEAD]
+        return Ahead(self.latents[:, chosen], self.times[chosen])
+
 
 @dataclass(frozen=True)
 class Task:
     """Clips to be made, with what is known of them.
 
-    ``latents`` (B, F, c, h, w) hold the known frames, and anything elsewhere; ``known`` (F,) says which they
-    are. Known frames have noise level 0 from the beginning and come back exactly as they were given.
+    ``latents`` (B, F, c, h, w) hold what is known, and anything elsewhere. ``known`` (F,) says which frames are:
+    they have noise level 0 from the beginning and come back exactly as they were given. ``pictures`` are what
+    frames shall come to. ``level`` is the noise that the other frames begin from: 1 is pure noise, below it they
+    begin from ``latents`` as well (image-to-image of SDEdit, Meng et al. 2022, for clips). ``change`` (F, h, w)
+    says which places may become another thing; the others stay what ``latents`` say. With ``loop`` the end comes
+    to the first frame, as a picture of time F - 1, and goes on as the clip begins.
     """
 
     shape: LatentShape
     latents: Tensor
     known: Tensor
+    pictures: Ahead
+    level: float = 1.0
+    change: Tensor | None = None
+    loop: bool = False
 
     def __post_init__(self) -> None:
         frames, height, width = self.latents.shape[1], *self.latents.shape[-2:]
@@ -32,16 +65,25 @@ class Task:
                 f"latents {tuple(self.latents.shape)} and known {tuple(self.known.shape)} are not {self.shape}"
             )
 
+    def ahead(self, made: list[Tensor]) -> Ahead:
+        """All that frames can come to: what is known, the pictures, and a loop's beginning, as far as it is ``made``.
+
+        What a loop comes to is its first frame as a picture, and then how it went on.
+        """
+        frames = self.known.nonzero()[:, 0]
+        latents, times = [self.pictures.latents, self.latents[:, frames]], [self.pictures.times, frames]
+        if self.loop and made:
+            begin = torch.cat(made, 1)[:, :AHEAD]
+            latents.append(begin)
+            times.append(self.shape.frames - 1 + torch.arange(begin.shape[1]))
+        return Ahead(torch.cat(latents, 1), torch.cat(times))
+
 
 def text_to_video(shape: LatentShape, clips: int, channels: int, device: torch.device) -> Task:
     """Nothing is known."""
     latents = torch.zeros(clips, shape.frames, channels, shape.height, shape.width, device=device)
-    return Task(shape, latents, torch.zeros(shape.frames, dtype=torch.bool))
-
-
-def image_to_video(shape: LatentShape, picture: Tensor) -> Task:
-    """The first frame is known: ``picture`` (B, 1, c, h, w) are its latents."""
-    return with_known(text_to_video(shape, len(picture), picture.shape[2], picture.device), 0, picture)
+    nothing = Ahead(latents[:, :0], torch.zeros(0, dtype=torch.long))
+    return Task(shape, latents, torch.zeros(shape.frames, dtype=torch.bool), nothing)
 
 
 def with_known(task: Task, start: int, latents: Tensor) -> Task:
@@ -51,3 +93,21 @@ def with_known(task: Task, start: int, latents: Tensor) -> Task:
     filled[:, start:stop] = latents
     known[start:stop] = True
     return replace(task, latents=filled, known=known)
+
+
+def with_picture(task: Task, time: int, latents: Tensor) -> Task:
+    """The same task, in which the clip comes to a picture, latents (B, 1, c, h, w), at a time of 0 … F - 1.
+
+    At time 0 the picture is the first frame itself.
+    """
+    if time == 0:
+        return with_known(task, 0, latents)
+    pictures = Ahead(
+        torch.cat([task.pictures.latents, latents], 1), torch.cat([task.pictures.times, torch.tensor([time])])
+    )
+    return replace(task, pictures=pictures)
+
+
+def remix(task: Task, latents: Tensor, level: float, change: Tensor | None = None) -> Task:
+    """The same task, begun part-way from ``latents`` (B, F, c, h, w); only ``change`` (F, h, w) where it is given."""
+    return replace(task, latents=latents, level=level, change=change)

@@ -17,9 +17,11 @@ from himmel.engine.autoencoder import Autoencoder
 from himmel.engine.flow import context_levels, flow_loss, training_levels
 from himmel.engine.model import Generator, GeneratorConfig
 from himmel.engine.shapes import SPATIAL, TEMPORAL, Blocks, ClipShape
+from himmel.engine.tasks import AHEAD, Ahead
 from himmel.engine.text_encoder import PAD, TextEncoder, Tokenizer
 from himmel.training.data import Pool
 from himmel.training.loop import Recipe, Run
+from himmel.training.masks import Known, draw_known
 from himmel.world.caption import caption
 from himmel.world.lexicon import caption_corpus
 from himmel.world.render import Renderer
@@ -31,6 +33,8 @@ FIRST_FRAME_WEIGHT = 2.0  # the picture that everything else goes on from
 ACTOR_WEIGHT = 3.0  # how much more a latent counts that actors cover: they are small, and all eyes are on them
 CAPTION_TOKENS = 32  # all captions are brought to this length: compiled code wants one shape
 VALIDATION_SEED = 2 * 10**9
+NOTHING_KNOWN = Known()
+KNOWN_IN_EXAM = Known((), ((6, True), (12, True)))  # two pictures, in the middle and at the end of four seconds
 
 
 @dataclass(frozen=True)
@@ -81,38 +85,61 @@ def train_transformer(
         turn = step % len(pools)
         scenes, made = pools[turn].batch(training.diets[turn].batch)
         captions = ["" if writer.random() < UNPROMPTED else caption(scene, writer) for scene in scenes]
-        return _loss(generator, training.tokenizer, captions, made.to(device).float())
+        made = made.to(device).float()
+        return _loss(generator, training.tokenizer, captions, made, draw_known(made.shape[1], writer))
 
     def measure() -> dict[str, float]:
         with run.evaluated():
-            return {"validation": exam.take(generator)}
+            return {"validation": exam.take(generator), "validation_known": exam.take(generator, KNOWN_IN_EXAM)}
 
     run.train(loss_of, measure)
     return run
 
 
-def _loss(generator: Generator, tokenizer: Tokenizer, captions: list[str], made: Tensor) -> Tensor:
-    """The loss of what ``_Encoder`` made."""
-    latents, coverage = made[:, :, :-1], made[:, :, -1]
+def _loss(generator: Generator, tokenizer: Tokenizer, captions: list[str], made: Tensor, known: Known) -> Tensor:
+    """The loss of what ``_Encoder`` made, with what is known of it."""
+    channels = generator.config.transformer.latent_channels
+    latents, pictures, coverage = made[:, :, :channels], made[:, :, channels:-1], made[:, :, -1]
     batch, frames = latents.shape[:2]
     device, blocks = latents.device, Blocks(frames, generator.config.transformer.block)
     tokens = tokenizer(captions, CAPTION_TOKENS)
     tokens = F.pad(tokens, (0, CAPTION_TOKENS - tokens.shape[1]), value=PAD).to(device)
     levels, context = training_levels(batch, blocks).to(device), context_levels(batch, frames).to(device)
-    # Compiling pays on graphics cards, for what is repeated: the exam is not. On CPUs it took two minutes for nothing.
-    errors_of = _compiled_errors if torch.is_grad_enabled() and device.type != "cpu" else _errors
-    errors = errors_of(generator, latents, torch.randn_like(latents), levels, context, tokens)
     weight = 1 + ACTOR_WEIGHT * coverage
     weight[:, 0] *= FIRST_FRAME_WEIGHT
+    levels[:, known.frames] = 0
+    weight[:, known.frames] = 0
+    if not weight.any():  # all was known
+        weight, levels = torch.ones_like(weight), torch.ones_like(levels)
+    # Compiling pays on graphics cards, for what is repeated: the exam is not. On CPUs it took two minutes for nothing.
+    errors_of = _compiled_errors if torch.is_grad_enabled() and device.type != "cpu" else _errors
+    ahead = _ahead(latents, pictures, known)
+    errors = errors_of(generator, latents, torch.randn_like(latents), levels, context, tokens, ahead)
     return (errors * weight).mean() / weight.mean()
 
 
+def _ahead(latents: Tensor, pictures: Tensor, known: Known) -> Ahead | None:
+    """Always as many places, the empty ones at time -1: compiled code wants one shape."""
+    if not known.ahead:
+        return None
+    chosen = [(pictures if alone else latents)[:, time] for time, alone in known.ahead]
+    chosen += [torch.zeros_like(chosen[0])] * (AHEAD - len(chosen))
+    times = [time for time, _ in known.ahead]
+    return Ahead(torch.stack(chosen, 1), torch.tensor(times + [-1] * (AHEAD - len(times))))
+
+
 def _errors(
-    generator: Generator, latents: Tensor, noise: Tensor, levels: Tensor, context: Tensor, tokens: Tensor
+    generator: Generator,
+    latents: Tensor,
+    noise: Tensor,
+    levels: Tensor,
+    context: Tensor,
+    tokens: Tensor,
+    ahead: Ahead | None,
 ) -> Tensor:
     # Half precision is two to three times as fast, on graphics cards and on the CPUs that know bfloat16.
     with torch.autocast(latents.device.type, torch.bfloat16):
-        return flow_loss(generator.transformer, latents, noise, levels, context, generator.read(tokens))
+        return flow_loss(generator.transformer, latents, noise, levels, context, generator.read(tokens), ahead)
 
 
 _compiled_errors = torch.compile(_errors, dynamic=False)
@@ -128,14 +155,20 @@ class _Exam:
         self.made = _Encoder(training, longest, device)(scenes).to(device).float()
         self.tokenizer = training.tokenizer
 
-    def take(self, generator: Generator) -> float:
+    def take(self, generator: Generator, known: Known = NOTHING_KNOWN) -> float:
+        """The loss; ``known`` may lie beyond shorter clips' ends, which then know that much less."""
+        frames = self.made.shape[1]
+        seen = Known((), tuple((time, alone) for time, alone in known.ahead if time < frames))
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return _loss(generator, self.tokenizer, self.captions, self.made).item()
+            return _loss(generator, self.tokenizer, self.captions, self.made, seen).item()
 
 
 class _Encoder:
-    """Scenes to latents and, as a last channel, how far actors cover them; half precision (B, F, c + 1, h, w)."""
+    """Scenes to half precision (B, F, 2c + 1, h, w).
+
+    Latents of the clip, latents of the last frame of every latent frame as a picture alone, how far actors cover them.
+    """
 
     def __init__(self, training: TransformerTraining, diet: Diet, device: torch.device) -> None:
         self.training, self.device = training, device
@@ -150,6 +183,8 @@ class _Encoder:
         picture = self.training.renderer.render_with_coverage(scenes, self.frames).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16):
             latents = self.training.autoencoder.encode(picture[:, :, :3])
+            alone = self.training.autoencoder.encode(picture[:, ::TEMPORAL, :3].flatten(0, 1)[:, None])
         coverage = F.avg_pool2d(picture[:, :, 3], SPATIAL)
         later = coverage[:, 1:].unflatten(1, (-1, TEMPORAL)).mean(2)
-        return torch.cat([latents, torch.cat([coverage[:, :1], later], 1)[:, :, None]], 2).half()
+        pictures = alone.unflatten(0, (len(scenes), -1))[:, :, 0]
+        return torch.cat([latents, pictures, torch.cat([coverage[:, :1], later], 1)[:, :, None]], 2).half()

@@ -1,18 +1,23 @@
 """Clips are made block by block: the cache tells the truth, memory stays flat, known frames stay."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
+from himmel.engine.autoencoder import on_sphere
 from himmel.engine.streaming import CachedContext, UncachedContext, Window
-from himmel.engine.tasks import image_to_video, text_to_video, with_known
+from himmel.engine.tasks import Ahead, remix, text_to_video, with_known, with_picture
+from himmel.errors import BadRequest
 
 # The cache changes the order of additions and nothing else; float32 leaves a few units in the last places.
 TOLERANCE = 1e-4
 STEPS = 3
 
 
-def made(model, task, context=None, seeds=(7,), guidance=3.0):
+def made(model, task, context=None, seeds=(7,), guidance=3.0, later=()):
     clips = len(seeds)
-    blocks = model.latents(task, ["a cat"] * clips, [""] * clips, list(seeds), STEPS, guidance, context)
+    blocks = model.latents(task, ["a cat"] * clips, [""] * clips, list(seeds), STEPS, guidance, context, later)
     return torch.cat(list(blocks), 1)
 
 
@@ -30,7 +35,7 @@ def test_cached_and_uncached_generation_agree(tiny_model):
 def test_what_was_made_before_matters(tiny_model):
     task = blank(tiny_model, 4)
     first = torch.randn(1, 1, 8, 4, 4)
-    with_first = made(tiny_model, image_to_video(task.shape, first))
+    with_first = made(tiny_model, with_picture(task, 0, first))
     without = made(tiny_model, task)
     assert (with_first[:, 1:] - without[:, 1:]).abs().max() > 1e-3
 
@@ -75,3 +80,85 @@ def test_guidance_one_asks_the_model_once(tiny_model):
 def test_latents_lie_on_the_sphere(tiny_model):
     latents = made(tiny_model, blank(tiny_model, 4))
     assert torch.allclose(latents.square().mean(2), torch.ones(1, 4, 4, 4), atol=1e-3)
+
+
+def picture():
+    return torch.randn(1, 1, 8, 4, 4)
+
+
+def both_ways(model, task, **more):
+    cached = CachedContext(model.generator.transformer, Window())
+    uncached = UncachedContext(model.generator.transformer)
+    return made(model, task, cached, **more), made(model, task, uncached, **more)
+
+
+def test_cached_and_uncached_agree_on_what_lies_ahead(tiny_model):
+    task = with_known(with_picture(blank(tiny_model, 8), 3, picture()), 6, torch.randn(1, 2, 8, 4, 4))
+    assert torch.allclose(*both_ways(tiny_model, task), atol=TOLERANCE)
+    assert torch.allclose(*both_ways(tiny_model, replace(task, loop=True)), atol=TOLERANCE)
+
+
+def test_what_lies_ahead_matters_until_it_is_reached(tiny_model):
+    """Blocks: 0 | 1 2 3 | 4 5 6 | 7. A picture at 3 is seen by the first two, and then only through them."""
+    task = blank(tiny_model, 8)
+    with_one = made(tiny_model, with_picture(task, 3, picture()))
+    without = made(tiny_model, task)
+    assert (with_one[:, :1] - without[:, :1]).abs().max() > 1e-3
+    seen = CachedContext(tiny_model.generator.transformer, Window())
+    made(tiny_model, with_picture(task, 3, picture()), seen)
+    assert seen.ahead is None
+
+
+def test_only_the_nearest_ahead_are_shown():
+    ahead = Ahead(torch.arange(6.0).view(1, 6, 1, 1, 1), torch.tensor([9, 3, 20, 5, 7, 8]))
+    assert ahead.near(4, 13).times.tolist() == [5, 7, 8, 9]
+    assert ahead.near(4, 13).latents.flatten().tolist() == [3, 4, 5, 0]
+    assert ahead.near(8, 13).times.tolist() == [8, 9, 20]
+
+
+def test_a_loop_comes_to_its_beginning(tiny_model):
+    task = replace(blank(tiny_model, 8), loop=True)
+    begin = [torch.randn(1, 1, 8, 4, 4), torch.randn(1, 3, 8, 4, 4)]
+    assert task.ahead([]).times.tolist() == []
+    assert task.ahead(begin).times.tolist() == [7, 8, 9, 10]
+    assert torch.equal(task.ahead(begin).latents, torch.cat(begin, 1))
+
+
+def test_another_prompt_takes_over(tiny_model):
+    task = blank(tiny_model, 7)
+    one = made(tiny_model, task)
+    two = made(tiny_model, task, later=[(4, ["a dog"])])
+    same = made(tiny_model, task, later=[(4, ["a cat"])])
+    assert torch.equal(one[:, :4], two[:, :4])
+    assert (one[:, 4:] - two[:, 4:]).abs().max() > 1e-3
+    assert torch.allclose(one, same, atol=TOLERANCE)
+    assert torch.allclose(*both_ways(tiny_model, task, later=[(4, ["a dog"])]), atol=TOLERANCE)
+
+
+def test_a_prompt_can_change_when_the_beginning_is_forgotten(tiny_model):
+    context = CachedContext(tiny_model.generator.transformer, Window(sink=1, recent=3))
+    made(tiny_model, blank(tiny_model, 16), context, later=[(13, ["a dog"])])
+    assert context.past.times.tolist() == [0, 1, 2, 3]
+    assert sum(block.shape[1] for block in context.remembered) == 4
+
+
+def test_a_remix_begins_from_what_there_is(tiny_model):
+    source = on_sphere(torch.randn(1, 4, 8, 4, 4))
+    task = blank(tiny_model, 4)
+    near, far = (made(tiny_model, remix(task, source, level)) for level in (0.1, 0.9))
+    assert (near - source).square().mean() < (far - source).square().mean()
+    assert torch.equal(made(tiny_model, remix(task, source, 1.0)), made(tiny_model, task))
+
+
+def test_an_edit_keeps_the_rest(tiny_model):
+    source = on_sphere(torch.randn(1, 4, 8, 4, 4))
+    change = torch.zeros(4, 4, 4, dtype=torch.bool)
+    change[:, :2] = True
+    edited = made(tiny_model, remix(blank(tiny_model, 4), source, 1.0, change))
+    assert torch.equal(edited[..., 2:, :], source[..., 2:, :])
+    assert (edited[..., :2, :] - source[..., :2, :]).abs().max() > 0.1
+
+
+def test_a_level_must_be_one(tiny_model):
+    with pytest.raises(BadRequest, match="above 0"):
+        made(tiny_model, remix(blank(tiny_model, 4), torch.randn(1, 4, 8, 4, 4), 0.0))
