@@ -68,9 +68,10 @@ class Task:
     def ahead(self, made: list[Tensor]) -> Ahead:
         """All that frames can come to: what is known, the pictures, and a loop's beginning, as far as it is ``made``.
 
-        What a loop comes to is its first frame as a picture, and then how it went on.
+        What is known from the beginning on lies ahead of nothing. What a loop comes to is its first frame as a
+        picture, and then how it went on.
         """
-        frames = self.known.nonzero()[:, 0]
+        frames = (self.known & (~self.known).cumsum(0).bool()).nonzero()[:, 0]
         latents, times = [self.pictures.latents, self.latents[:, frames]], [self.pictures.times, frames]
         if self.loop and made:
             begin = torch.cat(made, 1)[:, :AHEAD]
