@@ -54,6 +54,13 @@ class CannotWrite(HimmelError):
         super().__init__(f"cannot write '{path}': {why}; nothing was left behind")
 
 
+class StreamBroken(HimmelError):
+    """A clip that was written as it was made, and whose target takes no more; what it got plays."""
+
+    def __init__(self, target: object, why: str) -> None:
+        super().__init__(f"the stream to '{target}' ended early: {why}; what was written until then plays")
+
+
 class BadCheckpoint(HimmelError):
     """Weights that are damaged, of another version, or not ours."""
 
