@@ -20,6 +20,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "steps": (1, 1000),
     "guidance": (0, 30),
 }
+STRENGTH = (0.01, 1.0)  # of a remix
 
 
 @dataclass(frozen=True, order=True)
@@ -47,11 +48,66 @@ class Size:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A picture, given by its path, that the clip shows at this point of its timeline."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip that is part of the new one: the stretch of a file from ``start`` to ``stop``, in seconds of it."""
+
+    path: str
+    start: float
+    stop: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.stop:
+            raise BadRequest(f"a stretch from {self.start:g} s to {self.stop:g} s is none; allowed: a later end")
+
+    @property
+    def seconds(self) -> float:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Seconds that are to be made. ``prompt`` None means the request's."""
+
+    seconds: float
+    prompt: str | None = None
+
+    def __post_init__(self) -> None:
+        check_range("seconds", self.seconds, RANGES["seconds"])
+
+
+Part = Picture | Clip | Gap
+
+
+@dataclass(frozen=True)
+class Remix:
+    """A clip that the new one is made from: its frames, noised as ``strength`` says, are the beginning of all.
+
+    ``strength`` above 0 … 1: how much may become different. ``mask`` is the path of a picture (white changes, black
+    stays) or a box (see ``media.mask``); None means everything.
+    """
+
+    path: str
+    strength: float = 1.0
+    mask: str | None = None
+
+    def __post_init__(self) -> None:
+        check_range("strength", self.strength, STRENGTH)
+
+
+@dataclass(frozen=True)
 class VideoRequest:
     """One clip that somebody wants.
 
     ``None`` for size, fps, steps or guidance means the model's own default; a backend resolves them
-    with :meth:`resolved`, and a recipe always carries the resolved values.
+    with :meth:`resolved`, and a recipe always carries the resolved values. ``timeline`` says what the clip is put
+    together of, in order; then ``seconds`` is their sum. With ``loop`` its end goes over into its beginning.
     """
 
     prompt: str
@@ -64,6 +120,9 @@ class VideoRequest:
     steps: int | None = None
     guidance: float | None = None
     first_frame: str | None = None  # path of a picture that the clip starts from
+    timeline: tuple[Part, ...] = ()
+    loop: bool = False
+    remix: Remix | None = None
 
     def __post_init__(self) -> None:
         if not self.prompt.strip():
@@ -74,6 +133,15 @@ class VideoRequest:
         for name, limits in RANGES.items():
             if (value := getattr(self, name)) is not None:
                 check_range(name, value, limits)
+        if self.timeline:
+            self._check_timeline()
+
+    def _check_timeline(self) -> None:
+        if self.first_frame or self.remix:
+            raise BadRequest("a timeline stands for itself; allowed beside it: neither a first frame nor a remix")
+        total = sum(part.seconds for part in self.timeline if not isinstance(part, Picture))
+        if abs(total - self.seconds) > 0.01:
+            raise BadRequest(f"the parts last {total:g} s and the clip {self.seconds:g} s; they must be the same")
 
     def resolved(self, model: ModelInfo) -> VideoRequest:
         """This request with every open choice filled in from the model's defaults."""
@@ -88,11 +156,23 @@ class VideoRequest:
         )
 
     @property
+    def parts(self) -> tuple[Part, ...]:
+        """The timeline, also where none was given: the first frame, and all the seconds."""
+        if self.timeline:
+            return self.timeline
+        first = (Picture(self.first_frame),) if self.first_frame else ()
+        return (*first, Gap(self.seconds))
+
+    def frames_of(self, part: Part) -> int:
+        """How many frames of the finished clip a part of it takes. Needs a resolved fps."""
+        if self.fps is None:
+            raise ValueError("frames_of needs a resolved request")
+        return 0 if isinstance(part, Picture) else max(1, round(part.seconds * self.fps))
+
+    @property
     def frame_count(self) -> int:
         """Number of frames of the finished clip; at least one. Needs a resolved fps."""
-        if self.fps is None:
-            raise ValueError("frame_count needs a resolved request")
-        return max(1, round(self.seconds * self.fps))
+        return sum(self.frames_of(part) for part in self.parts)
 
 
 @dataclass(frozen=True)

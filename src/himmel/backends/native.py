@@ -1,6 +1,7 @@
-"""Our own models: requests to the engine, latents to frames.
+"""Our own models: requests to the engine.
 
-Owns: loading a model by name, the native size and rate, and the way from there to what was asked for.
+Owns: loading a model by name, what it says of itself, the course of a request. How one run of frames is made is
+``making``'s.
 """
 
 from __future__ import annotations
@@ -8,24 +9,20 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import zipfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from himmel.backends.device import choose_device
+from himmel.backends.footage import Run, Stretch, plan
+from himmel.backends.making import Making
 from himmel.engine import checkpoint
 from himmel.engine.model import GeneratorConfig, VideoModel
-from himmel.engine.shapes import TEMPORAL, Blocks
-from himmel.engine.tasks import Task, text_to_video, with_known, with_picture
-from himmel.errors import BadRequest, UnknownModel
-from himmel.media.scaling import change_rate, crop_to, resize_frames
-from himmel.media.video_io import read_frames
+from himmel.errors import UnknownModel
 from himmel.spec import ModelInfo, Progress, Size, VideoRequest
 from himmel.words import WordList
 
@@ -67,70 +64,49 @@ class NativeBackend:
     ) -> Generator[Progress | np.ndarray, None, None]:
         """See :meth:`himmel.backends.protocol.Backend.generate`."""
         settled = request.resolved(self.info)
-        assert settled.size and settled.fps and settled.steps and settled.guidance is not None
-        if len(self.model.tokenizer([settled.prompt], 10**6)[0]) > self.model.config.text.longest:
-            raise BadRequest(f"the prompt is too long; allowed: about {self.model.config.text.longest * 3} letters")
-        native = max(1, math.ceil((settled.frame_count - 1) * self.info.native_fps / settled.fps) + 1)
-        task = self._task(settled, 1 + math.ceil((native - 1) / TEMPORAL))
+        assert settled.size and settled.fps
+        pieces = plan(settled, self.info.native_fps)
+        runs = [Making(self, settled, piece, number) for number, piece in enumerate(pieces) if isinstance(piece, Run)]
         if state is not None:
-            task = self._resumed(task, state)
-        blocks = len(Blocks(task.shape.frames, self.model.config.transformer.block).spans)
-        yield Progress(0, blocks, "sampling")
-        latents = self.model.latents(
-            task, [settled.prompt], [settled.negative_prompt], [settled.seed], settled.steps, settled.guidance
-        )
-        finished = list[Tensor]()
-        decoded = (_to_bytes(chunk[0]) for chunk in self.model.frames(_noted(latents, finished)))
-        for frames in _fitted(decoded, settled, self.info.native_fps):
-            yield frames
-            done = min(len(finished), blocks - 1)  # blocks: how many frames come together is the rate's affair
-            yield Progress(done, blocks, "sampling", lambda: self._state(finished))
-        yield Progress(blocks, blocks, "decoding")
+            self._resume(runs, state)
+        total = sum(run.blocks for run in runs)
 
-    def _state(self, finished: list[Tensor]) -> bytes:
-        """The latents so far (F, c, h, w), and the weights that made them."""
+        def progress() -> Progress:
+            done = min(sum(len(run.finished) for run in runs), total - 1)
+            return Progress(done, total, "sampling", lambda: self._state(runs))
+
+        yield Progress(0, total, "sampling")
+        making = iter(runs)
+        for piece in pieces:
+            frames = piece.frames(settled.size, settled.fps) if isinstance(piece, Stretch) else next(making).frames()
+            for frame in frames:
+                yield frame[None]
+                yield progress()
+        yield Progress(total, total, "decoding")
+
+    def _state(self, runs: list[Making]) -> bytes:
+        """The latents of every run so far (F, c, h, w), and the weights that made them."""
         buffer = io.BytesIO()
-        np.savez(buffer, weights=self.info.weight_hash, latents=torch.cat(finished, 1)[0].cpu().numpy())
+        made = {
+            f"run{number}": torch.cat(run.finished, 1)[0].cpu().numpy()
+            for number, run in enumerate(runs)
+            if run.finished
+        }
+        np.savez(buffer, allow_pickle=False, weights=self.info.weight_hash, **made)
         return buffer.getvalue()
 
-    def _resumed(self, task: Task, state: bytes) -> Task:
-        """The task with what was made already as known frames, which are not sampled and come back as they are."""
+    def _resume(self, runs: list[Making], state: bytes) -> None:
+        """Let every run know what was made of it already: that is not sampled again."""
         try:
             found = np.load(io.BytesIO(state), allow_pickle=False)
         except (ValueError, OSError, zipfile.BadZipFile):
-            return task  # damaged: begun anew
+            return  # damaged: begun anew
         with found:
-            latents = torch.from_numpy(found["latents"])[None].to(task.latents)
-            same = str(found["weights"]) == self.info.weight_hash and latents.shape[2:] == task.latents.shape[2:]
-        return with_known(task, 0, latents[:, : task.shape.frames]) if same else task
-
-    def _task(self, request: VideoRequest, frames: int) -> Task:
-        shape = self.model.latent_shape(frames)
-        task = text_to_video(shape, 1, self.model.autoencoder.config.latent_channels, self.model.device)
-        if request.first_frame is None:
-            return task
-        picture = crop_to(read_frames(Path(request.first_frame), limit=1)[0], self.info.native_size)
-        pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None, None].float() / 255
-        with torch.inference_mode():
-            return with_picture(task, 0, self.model.autoencoder.encode(pixels.to(self.model.device)))
-
-
-def _noted(latents: Iterator[Tensor], finished: list[Tensor]) -> Iterator[Tensor]:
-    for block in latents:
-        finished.append(block)
-        yield block
-
-
-def _fitted(chunks: Iterator[np.ndarray], request: VideoRequest, native_fps: int) -> Iterator[np.ndarray]:
-    """Native frames at the size, rate and number that were asked for."""
-    assert request.size and request.fps
-    for chunk in change_rate(chunks, native_fps=native_fps, fps=request.fps, count=request.frame_count):
-        yield resize_frames(chunk, request.size)
-
-
-def _to_bytes(pixels: Tensor) -> np.ndarray:
-    """(t, 3, H, W) in 0 … 1 to uint8 (t, H, W, 3)."""
-    return (pixels * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+            if str(found["weights"]) != self.info.weight_hash:
+                return
+            for number, run in enumerate(runs):
+                if f"run{number}" in found:
+                    run.resume(torch.from_numpy(found[f"run{number}"])[None])
 
 
 def _folders() -> list[Path]:

@@ -96,16 +96,13 @@ def with_known(task: Task, start: int, latents: Tensor) -> Task:
     return replace(task, latents=filled, known=known)
 
 
-def with_picture(task: Task, time: int, latents: Tensor) -> Task:
-    """The same task, in which the clip comes to a picture, latents (B, 1, c, h, w), at a time of 0 … F - 1.
+def with_ahead(task: Task, time: int, latents: Tensor) -> Task:
+    """The same task, in which the clip comes to ``latents`` (B, f, c, h, w) from a time on.
 
-    At time 0 the picture is the first frame itself.
+    The first of them may be a picture, or the first frame of a clip, and stands for the last of its time's four frames.
     """
-    if time == 0:
-        return with_known(task, 0, latents)
-    pictures = Ahead(
-        torch.cat([task.pictures.latents, latents], 1), torch.cat([task.pictures.times, torch.tensor([time])])
-    )
+    times = time + torch.arange(latents.shape[1])
+    pictures = Ahead(torch.cat([task.pictures.latents, latents], 1), torch.cat([task.pictures.times, times]))
     return replace(task, pictures=pictures)
 
 

@@ -54,7 +54,7 @@ class Material:
         stop = self.seconds if stop is None else stop
         self._check(start, stop, longest)
         count = max(1, round((min(stop, self.seconds) - start) * fps))
-        return self._read(size, fps, start, count)
+        return self.sampled(size, fps, start, count)
 
     def _check(self, start: float, stop: float, longest: float | None) -> None:
         stretch = f"from {start:g} s to {stop:g} s"
@@ -68,7 +68,8 @@ class Material:
         if longest is not None and stop - start > longest + SLACK:
             raise UnreadableMedia(self.path, f"{stop - start:.3f} s of it are too long; allowed: at most {longest:g} s")
 
-    def _read(self, size: Size, fps: int, start: float, count: int) -> Generator[np.ndarray]:
+    def sampled(self, size: Size, fps: float, start: float, count: int) -> Generator[np.ndarray]:
+        """``count`` frames from ``start`` seconds on, as :meth:`frames_at` gives them; beyond the end the last one."""
         moments = (start + index / fps for index in range(count))
         slower = 0 < self.fps * 1.5 < fps + SLACK
         with closing(timed_frames(self.path, since=self.begins + start)) as stream:

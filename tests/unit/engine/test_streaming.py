@@ -7,7 +7,7 @@ import torch
 
 from himmel.engine.autoencoder import on_sphere
 from himmel.engine.streaming import CachedContext, UncachedContext, Window
-from himmel.engine.tasks import Ahead, remix, text_to_video, with_known, with_picture
+from himmel.engine.tasks import Ahead, remix, text_to_video, with_ahead, with_known
 from himmel.errors import BadRequest
 
 # The cache changes the order of additions and nothing else; float32 leaves a few units in the last places.
@@ -35,7 +35,7 @@ def test_cached_and_uncached_generation_agree(tiny_model):
 def test_what_was_made_before_matters(tiny_model):
     task = blank(tiny_model, 4)
     first = torch.randn(1, 1, 8, 4, 4)
-    with_first = made(tiny_model, with_picture(task, 0, first))
+    with_first = made(tiny_model, with_known(task, 0, first))
     without = made(tiny_model, task)
     assert (with_first[:, 1:] - without[:, 1:]).abs().max() > 1e-3
 
@@ -93,7 +93,7 @@ def both_ways(model, task, **more):
 
 
 def test_cached_and_uncached_agree_on_what_lies_ahead(tiny_model):
-    task = with_known(with_picture(blank(tiny_model, 8), 3, picture()), 6, torch.randn(1, 2, 8, 4, 4))
+    task = with_known(with_ahead(blank(tiny_model, 8), 3, picture()), 6, torch.randn(1, 2, 8, 4, 4))
     assert torch.allclose(*both_ways(tiny_model, task), atol=TOLERANCE)
     assert torch.allclose(*both_ways(tiny_model, replace(task, loop=True)), atol=TOLERANCE)
 
@@ -101,11 +101,11 @@ def test_cached_and_uncached_agree_on_what_lies_ahead(tiny_model):
 def test_what_lies_ahead_matters_until_it_is_reached(tiny_model):
     """Blocks: 0 | 1 2 3 | 4 5 6 | 7. A picture at 3 is seen by the first two, and then only through them."""
     task = blank(tiny_model, 8)
-    with_one = made(tiny_model, with_picture(task, 3, picture()))
+    with_one = made(tiny_model, with_ahead(task, 3, picture()))
     without = made(tiny_model, task)
     assert (with_one[:, :1] - without[:, :1]).abs().max() > 1e-3
     seen = CachedContext(tiny_model.generator.transformer, Window())
-    made(tiny_model, with_picture(task, 3, picture()), seen)
+    made(tiny_model, with_ahead(task, 3, picture()), seen)
     assert seen.ahead is None
 
 

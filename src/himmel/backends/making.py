@@ -1,0 +1,208 @@
+"""Making one run of frames: what is known of it to a task, latents to frames at the size and rate that were asked for.
+
+Owns: the way between a run and the engine. What runs there are is ``footage``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from himmel.backends.footage import GROUP, Run, picture_of
+from himmel.backends.joins import joined
+from himmel.engine.model import VideoModel
+from himmel.engine.shapes import SPATIAL, Blocks
+from himmel.engine.streaming import Window
+from himmel.engine.tasks import AHEAD, Task, remix, text_to_video, with_ahead, with_known
+from himmel.errors import BadRequest
+from himmel.media.mask import read_mask
+from himmel.media.material import look
+from himmel.media.scaling import between, blend, resize_frames
+from himmel.spec import ModelInfo, Size, VideoRequest
+
+WINDOW = Window()
+WARM = 3  # latent frames before a run that are decoded with it, so that the decoder remembers what it would
+CHUNK = 12  # latent frames that are encoded at once
+SOFT = 8  # pixels of the finished picture over which an edit fades in within its mask
+
+
+class Maker(Protocol):
+    """What a run needs of the backend."""
+
+    info: ModelInfo
+    model: VideoModel
+
+
+class Making:
+    """One run of a resolved request; ``number`` is its place among the request's pieces.
+
+    ``finished`` are its latents so far, block by block (1, f, c, h, w), with what is known before it.
+    Raises BadRequest for what the model cannot do, UnreadableMedia.
+    """
+
+    def __init__(self, maker: Maker, request: VideoRequest, run: Run, number: int) -> None:
+        self.model, self.info, self.request, self.run, self.number = maker.model, maker.info, request, run, number
+        self.finished: list[Tensor] = []
+        self.resumed: Tensor | None = None
+        longest = self.model.config.text.longest
+        for _, prompt in run.prompts:
+            if len(self.model.tokenizer([prompt], 10**6)[0]) > longest:
+                raise BadRequest(f"the prompt is too long; allowed: about {longest * 3} letters")
+        self.pictures = {place: picture_of(part, self.info.native_size) for place, part in run.pictures}
+        if run.remix:
+            self.source = look(Path(run.remix.path))
+            self.mask = self._mask(self.info.native_size)
+
+    @property
+    def blocks(self) -> int:
+        """Units of equal cost."""
+        return len(Blocks(self.task.shape.frames, self.model.config.transformer.block).spans)
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """The finished frames, uint8 (H, W, 3)."""
+        request, run = self.request, self.run
+        assert request.size and request.fps
+        loop_at = run.last if run.loop else None
+        native = ((float(place), frame) for place, frame in joined(self._native(), self._given(), loop_at=loop_at))
+        found = between(native, run.positions)
+        made = (resize_frames(blend(*around)[None], request.size)[0] for around in found)
+        return self._composed(made, request.size, request.fps) if run.remix and run.remix.mask else made
+
+    def resume(self, made: Tensor) -> None:
+        """Go on after the latents (1, F, c, h, w) that were finished already; others than this run's are ignored."""
+        if made.shape[2:] == self.task.latents.shape[2:]:
+            self.resumed = made[:, : self.task.shape.frames].to(self.model.device)
+
+    @cached_property
+    def task(self) -> Task:
+        """The run as the engine sees it."""
+        run, known = self.run, self._before
+        begin = 0 if known is None else known.shape[1] - 1  # the latent frame of position 0
+        shape = self.model.latent_shape(begin + 1 + run.groups)
+        channels = self.model.autoencoder.config.latent_channels
+        task = replace(text_to_video(shape, 1, channels, self.model.device), loop=run.loop)
+        if known is not None:
+            task = with_known(task, 0, known)
+        for place, frame in self.pictures.items():
+            latents = self._encoded([frame])
+            time = begin + place // GROUP
+            task = with_known(task, 0, latents) if time == 0 else with_ahead(task, time, latents)
+        if run.right:
+            task = with_ahead(task, begin + run.groups, self._encoded(self._head))
+        return self._remixed(task) if run.remix else task
+
+    @cached_property
+    def _tail(self) -> list[np.ndarray]:
+        """What comes before, at the model's size and rate."""
+        if self.run.left is None:
+            return []
+        assert self.request.fps
+        most = 1 + GROUP * (WINDOW.sink + WINDOW.recent - 1)
+        return self.run.left.tail(self.info.native_size, self.info.native_fps, self.request.fps, most)
+
+    @cached_property
+    def _head(self) -> list[np.ndarray]:
+        """What the run goes over into."""
+        assert self.run.right
+        return self.run.right.head(self.info.native_size, self.info.native_fps, 1 + GROUP * (AHEAD - 1))
+
+    @cached_property
+    def _before(self) -> Tensor | None:
+        return self._encoded(self._tail) if self.run.left else None
+
+    def _given(self) -> dict[int, np.ndarray]:
+        """Frames that are given, by their positions."""
+        given = dict(self.pictures)
+        if self.run.left:
+            given[0] = self._tail[-1]
+        if self.run.right:
+            given[self.run.last] = self._head[0]
+        return given
+
+    @torch.inference_mode()
+    def _encoded(self, frames: Iterable[np.ndarray]) -> Tensor:
+        """1 + 4k frames to latents (1, 1 + k, c, h, w), a part at a time: the encoder sees one frame of the past."""
+        stream, found = iter(frames), list[Tensor]()
+        last = list(islice(stream, 1))
+        while True:
+            following = list(islice(stream, GROUP * CHUNK))
+            if following or not found:
+                pixels = torch.from_numpy(np.stack(last + following)).permute(0, 3, 1, 2)[None].float() / 255
+                latents = self.model.autoencoder.encode(pixels.to(self.model.device))
+                found.append(latents[:, 1:] if found else latents)
+                last = (last + following)[-1:]
+            if len(following) < GROUP * CHUNK:
+                return torch.cat(found, 1)
+
+    def _remixed(self, task: Task) -> Task:
+        assert self.run.remix
+        frames = self.source.sampled(self.info.native_size, self.info.native_fps, 0.0, 1 + self.run.last)
+        change = None
+        if self.mask is not None:
+            pixels = torch.from_numpy(self.mask)[None, None].float()
+            places = F.max_pool2d(pixels, SPATIAL)[0].bool()
+            change = places.expand(task.shape.frames, -1, -1)
+        return remix(task, self._encoded(frames), self.run.remix.strength, change)
+
+    def _mask(self, size: Size) -> np.ndarray | None:
+        assert self.run.remix
+        if self.run.remix.mask is None:
+            return None
+        return read_mask(self.run.remix.mask, width=self.source.width, height=self.source.height, size=size)
+
+    def _composed(self, made: Iterator[np.ndarray], size: Size, fps: int) -> Iterator[np.ndarray]:
+        """Made frames where the mask is, the source's own elsewhere, bit by bit; soft on the inside of the border."""
+        mask = self._mask(size)
+        assert mask is not None
+        inside = F.avg_pool2d(torch.from_numpy(mask)[None].float(), 2 * SOFT + 1, 1, SOFT, count_include_pad=False)
+        share = (2 * inside[0].numpy() - 1).clip(0, 1)[..., None] * mask[..., None]
+        for new, old in zip(made, self.source.sampled(size, fps, 0.0, self.run.count), strict=True):
+            yield np.rint(new * share + old * (1 - share)).astype(np.uint8)
+
+    def _native(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Frames by their positions, from 0 on."""
+        request, task = self.request, self.task
+        assert request.steps and request.guidance is not None
+        begin = task.shape.frames - 1 - self.run.groups
+        if self.resumed is not None:
+            task = with_known(task, 0, self.resumed)
+        (_, first), *others = self.run.prompts
+        later = [(begin + place // GROUP + 1, [prompt]) for place, prompt in others]
+        latents = self.model.latents(
+            task,
+            [first],
+            [request.negative_prompt],
+            [request.seed + self.number],
+            request.steps,
+            request.guidance,
+            later=later,
+        )
+        skipped = max(0, begin + 1 - WARM)
+        place = -GROUP * (begin - skipped)
+        for pixels in self.model.frames(_after(self._noted(latents), skipped)):
+            for frame in (pixels[0] * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy():
+                if place >= 0:
+                    yield place, frame
+                place += 1
+
+    def _noted(self, latents: Iterator[Tensor]) -> Iterator[Tensor]:
+        for block in latents:
+            self.finished.append(block)
+            yield block
+
+
+def _after(blocks: Iterator[Tensor], skipped: int) -> Iterator[Tensor]:
+    """The blocks without their first ``skipped`` frames."""
+    for block in blocks:
+        if block.shape[1] > skipped:
+            yield block[:, skipped:]
+        skipped = max(0, skipped - block.shape[1])
