@@ -124,9 +124,7 @@ def _run(request: VideoRequest, native_fps: int, pieces: Sequence[Stretch | list
         groups,
         offset * step,
         step,
-        _pictures(
-            [(offset + begin, part) for begin, part in placed if isinstance(part, Picture)], step, groups, closed
-        ),
+        _pictures(pictures, step, groups, closed),
         tuple((int(begin * step), part.prompt or request.prompt) for begin, part in placed if isinstance(part, Gap)),
         before,
         after,

@@ -64,6 +64,35 @@ def teacher_forcing(blocks: Blocks, ahead: Tensor | None = None) -> tuple[Tensor
     return order, to_known | from_clean | from_noisy
 
 
+def velocities(
+    model: Transformer,
+    noisy: Tensor,
+    levels: Tensor,
+    clean: Tensor,
+    context: Tensor,
+    prompt: Prompt,
+    ahead: Ahead | None = None,
+    strides: Tensor | None = None,
+) -> Tensor:
+    """Velocities (B, F, c, h, w) of all blocks at once, each beside a clean copy of what is before it.
+
+    ``noisy`` (B, F, c, h, w) at ``levels`` (B, F), ``clean`` of the same shape at ``context`` (B, F), which is to say
+    slightly noised already. ``ahead`` are known frames that the blocks before them see, at times -1 unseen ones;
+    ``strides`` (B, F) as of ``Transformer``.
+    """
+    blocks = Blocks(noisy.shape[1], model.config.block)
+    order, visible = teacher_forcing(blocks, None if ahead is None else ahead.times)
+    copied, known = blocks.spans[-1][0], 0 if ahead is None else len(ahead.times)
+    laid_out = torch.cat([clean[:, :copied], noisy], 1)
+    before = copied + known  # what is no noisy frame
+    all_levels = F.pad(torch.cat([context[:, :copied], levels], 1), (known, 0))
+    if ahead is not None:
+        laid_out = torch.cat([ahead.latents, laid_out], 1)
+    all_strides = None if strides is None else F.pad(strides, (before, 0))
+    order, visible = order.to(noisy.device), visible.to(noisy.device)
+    return model(laid_out, all_levels, order, prompt, visible, strides=all_strides)[0][:, before:]
+
+
 def flow_loss(
     model: Transformer,
     latents: Tensor,
@@ -76,16 +105,8 @@ def flow_loss(
     """Mean squared error of the velocity at every latent of the noisy frames, (B, F, h, w): the caller weighs.
 
     ``latents`` and ``noise`` (B, F, c, h, w), ``levels`` (B, F) of the noisy frames, ``context`` (B, F) of
-    the clean copy. ``ahead`` are known frames that the blocks before them see, at times -1 unseen ones.
+    the clean copy, ``ahead`` as of ``velocities``.
     """
-    blocks = Blocks(latents.shape[1], model.config.block)
-    order, visible = teacher_forcing(blocks, None if ahead is None else ahead.times)
-    known = 0 if ahead is None else len(ahead.times)
-    clean = len(order) - blocks.frames - known
-    all_levels = torch.cat([context[:, :clean], levels], 1)
-    laid_out = noised(latents[:, order[known:]], noise[:, order[known:]], all_levels)
-    if ahead is not None:
-        laid_out = torch.cat([ahead.latents, laid_out], 1)
-        all_levels = F.pad(all_levels, (known, 0))
-    velocity, _ = model(laid_out, all_levels, order.to(latents.device), prompt, visible.to(latents.device))
-    return (velocity[:, known + clean :] - (noise - latents)).square().mean(2)
+    noisy, clean = noised(latents, noise, levels), noised(latents, noise, context)
+    velocity = velocities(model, noisy, levels, clean, context, prompt, ahead)
+    return (velocity - (noise - latents)).square().mean(2)

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from himmel.errors import BadRequest
 
-Velocity = Callable[[Tensor, Tensor], Tensor]  # (x of any shape, level of shape ()) -> like x
+# (x of any shape, level of shape (), the level that the step goes to) -> like x; most models need not know the last.
+Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]
 Sampler = Callable[[Velocity, Tensor, Tensor], Tensor]  # (velocity, x at levels[0], levels) -> x at levels[-1]
 
 
@@ -46,9 +47,12 @@ def from_level(levels: Tensor, level: float) -> Tensor:
 
 
 def euler(velocity: Velocity, x: Tensor, levels: Tensor) -> Tensor:
-    """First order, one evaluation a step. x at ``levels[0]``, any shape; returns x at ``levels[-1]``."""
+    """First order, one evaluation a step. x at ``levels[0]``, any shape; returns x at ``levels[-1]``.
+
+    With a velocity that is the mean one of the step (Turbo), no step is too long.
+    """
     for level, following in pairwise(levels):
-        x = x + (following - level) * velocity(x, level)
+        x = x + (following - level) * velocity(x, level, following)
     return x
 
 
@@ -59,11 +63,11 @@ def heun(velocity: Velocity, x: Tensor, levels: Tensor) -> Tensor:
     frames are known, and a model is never asked for its velocity there.
     """
     for level, following in pairwise(levels):
-        slope = velocity(x, level)
+        slope = velocity(x, level, following)
         ahead = x + (following - level) * slope
         if following == levels[-1]:
             return ahead
-        x = x + (following - level) * (slope + velocity(ahead, following)) / 2
+        x = x + (following - level) * (slope + velocity(ahead, following, following)) / 2
     return x
 
 
@@ -75,7 +79,7 @@ def multistep(velocity: Velocity, x: Tensor, levels: Tensor) -> Tensor:
     """
     before: tuple[Tensor, Tensor] | None = None  # slope and length of the step before
     for level, following in pairwise(levels):
-        slope, length = velocity(x, level), following - level
+        slope, length = velocity(x, level, following), following - level
         change = torch.zeros_like(slope) if before is None else (slope - before[0]) / before[1]
         x = x + length * (slope + length / 2 * change)
         before = slope, length

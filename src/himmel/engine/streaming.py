@@ -49,8 +49,11 @@ class Stretches:
 class Context(Protocol):
     """What a block sees of its clip beside itself: the past, and what is known ahead."""
 
-    def velocity(self, latents: Tensor, levels: Tensor, prompt: Prompt) -> Tensor:
-        """The transformer's velocity of a block (B, f, c, h, w) at levels (B, f), seeing the past and ahead."""
+    def velocity(self, latents: Tensor, levels: Tensor, strides: Tensor, prompt: Prompt) -> Tensor:
+        """The transformer's velocity of a block (B, f, c, h, w) at levels (B, f), seeing the past and ahead.
+
+        ``strides`` (B, f) are how far down it is to lead.
+        """
 
     def write(self, latents: Tensor, prompt: Prompt) -> None:
         """Add a finished block to the past."""
@@ -76,8 +79,8 @@ class CachedContext:
         self.ahead: Past | None = None
         self.remembered: list[Tensor] = []  # the latents behind ``past``, sink and window
 
-    def velocity(self, latents: Tensor, levels: Tensor, prompt: Prompt) -> Tensor:
-        return self.model(latents, levels, self._times(latents), prompt, past=self._seen())[0]
+    def velocity(self, latents: Tensor, levels: Tensor, strides: Tensor, prompt: Prompt) -> Tensor:
+        return self.model(latents, levels, self._times(latents), prompt, past=self._seen(), strides=strides)[0]
 
     def write(self, latents: Tensor, prompt: Prompt) -> None:
         self.made += latents.shape[1]
@@ -146,7 +149,7 @@ class UncachedContext:
         self.latents: list[Tensor] = []
         self.ahead: list[Ahead] = []  # of every block, as it was shown
 
-    def velocity(self, latents: Tensor, levels: Tensor, prompt: Prompt) -> Tensor:
+    def velocity(self, latents: Tensor, levels: Tensor, strides: Tensor, prompt: Prompt) -> Tensor:
         blocks = [*self.latents, latents]
         ahead = self.ahead[: len(blocks)]
         known = torch.cat([a.latents for a in ahead], 1) if ahead else latents[:, :0]
@@ -159,7 +162,9 @@ class UncachedContext:
         visible = torch.block_diag(torch.eye(len(shown_to)), past.float()).bool()
         visible[len(shown_to) :, : len(shown_to)] = shown_to[None, :] == block[:, None]
         times = torch.cat([*(a.times for a in ahead), torch.arange(len(block))]).to(latents.device)
-        return self.model(everything, all_levels, times, prompt, visible.to(latents.device))[0][:, before:]
+        all_strides = torch.cat([levels.new_zeros(len(levels), before), strides], 1)
+        visible = visible.to(latents.device)
+        return self.model(everything, all_levels, times, prompt, visible, strides=all_strides)[0][:, before:]
 
     def write(self, latents: Tensor, prompt: Prompt) -> None:
         self.latents.append(latents)
@@ -256,13 +261,15 @@ class _Block:
 def _sample_block(block: _Block, prompt: Prompt, sampling: Sampling, context: Context) -> Tensor:
     free = block.free.float()
 
-    def velocity(x: Tensor, level: Tensor) -> Tensor:
+    def velocity(x: Tensor, level: Tensor, following: Tensor) -> Tensor:
         x = block.held(x, level)
         levels = (level.to(x.device) * free).expand(len(x), -1)
+        strides = ((level - following).to(x.device) * free).expand(len(x), -1)
         if sampling.guidance == 1:
-            found = context.velocity(x, levels, prompt)
+            found = context.velocity(x, levels, strides, prompt)
         else:
-            both = context.velocity(torch.cat([x, x]), torch.cat([levels, levels]), prompt)
+            twice = torch.cat([x, x]), torch.cat([levels, levels]), torch.cat([strides, strides])
+            both = context.velocity(*twice, prompt)
             conditional, unconditional = both.chunk(2)
             found = guide(conditional, unconditional, sampling.guidance)
         return found * free[:, None, None, None]

@@ -30,7 +30,8 @@ HEAD = 64
 class TransformerConfig:
     """One dial, ``depth``, and the widths that go with it; ``block`` latent frames are made at a time.
 
-    ``width`` is that of tokens, ``local`` that of the convolutions around them.
+    ``width`` is that of tokens, ``local`` that of the convolutions around them. With ``strides`` the velocity is the
+    mean one from a level to another (a flow map: shortcut models, Frans et al. 2024), not the one at a level.
     """
 
     depth: int = 4
@@ -39,6 +40,7 @@ class TransformerConfig:
     latent_channels: int = 32
     text_width: int = 128
     block: int = 3
+    strides: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Transformer(nn.Module):
         self.fold = nn.Linear(patch, width)
         self.embed_level = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.pool = nn.Linear(config.text_width, width, bias=False)
+        self.embed_stride = nn.Linear(width, width, bias=False) if config.strides else None
         self.modulate = nn.Linear(width, 6 * width)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
         self.embed_out_modulation = nn.Linear(width, 2 * width)
@@ -88,6 +91,8 @@ class Transformer(nn.Module):
         for zero in (self.modulate, self.embed_out_modulation):
             nn.init.zeros_(zero.weight)
             nn.init.zeros_(zero.bias)
+        if self.embed_stride is not None:
+            nn.init.zeros_(self.embed_stride.weight)  # so that a student begins as its teacher
 
     def read(self, text: Text) -> Prompt:
         """What the layers need of a prompt, once for all steps."""
@@ -102,17 +107,23 @@ class Transformer(nn.Module):
         prompt: Prompt,
         visible: Tensor | None = None,
         past: Past | None = None,
+        strides: Tensor | None = None,
     ) -> tuple[Tensor, tuple[KeysValues, ...]]:
         """Velocities (B, F, c, h, w) of ``latents`` of that shape, and the frames' own keys and values.
 
         ``levels`` (B, F) are 0 (clean) … 1 (noise); ``times`` (F,) in latent frames; ``visible`` (F, F) says
-        which frame sees which, all by default; every frame sees the whole of ``past``.
+        which frame sees which, all by default; every frame sees the whole of ``past``. ``strides`` (B, F) say how far
+        down the velocity is to lead, where the model knows strides; none by default.
         """
         shape = LatentShape(latents.shape[1], *latents.shape[-2:])
         all_times = times if past is None else torch.cat([past.times, times])
         angles = rotary_angles(all_times - all_times[0], shape.grid, HEAD)
         mask = None if visible is None else _per_token(visible, shape.tokens_per_frame)
-        condition = F.silu(self.embed_level(level_embedding(levels, self.config.width)) + prompt.pooled[:, None])
+        state = self.embed_level(level_embedding(levels, self.config.width)) + prompt.pooled[:, None]
+        if self.embed_stride is not None:
+            lengths = torch.zeros_like(levels) if strides is None else strides
+            state = state + self.embed_stride(level_embedding(lengths, self.config.width))
+        condition = F.silu(state)
         modulation = self.modulate(condition)
 
         local = self.before(self.embed_latents(latents.flatten(0, 1)), condition)

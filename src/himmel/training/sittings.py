@@ -17,6 +17,7 @@ from himmel.engine.model import Generator, GeneratorConfig, VideoModel, save_par
 from himmel.engine.presets import PRESETS, Preset
 from himmel.engine.text_encoder import TextEncoder, Tokenizer
 from himmel.errors import BadRequest
+from himmel.training import distil
 from himmel.training.loop import Recipe, Run
 from himmel.training.train_autoencoder import AutoencoderTraining, train_autoencoder
 from himmel.training.train_text import TextReader, train_text
@@ -82,7 +83,21 @@ def text_sitting(project: Project, recipe: Recipe, captions: int) -> Run:
 
 def transformer_sitting(project: Project, recipe: Recipe, diets: tuple[Diet, ...]) -> Run:
     """Train the project's transformer for the recipe's minutes on the latents of its autoencoder."""
-    training = TransformerTraining(
+    training = _training(project, diets)
+    return train_transformer(project.generator_config(), training, recipe, project.device)
+
+
+def turbo_sitting(project: Project, recipe: Recipe, diet: distil.Diet) -> Run:
+    """Distil the project's Turbo for the recipe's minutes from its transformer."""
+    teacher = Generator(project.generator_config())
+    _load_average(project, "transformer", "transformer", teacher)
+    return distil.distil(
+        teacher.to(project.device), _training(project, (Diet(project.preset.frames, 1),)), diet, recipe
+    )
+
+
+def _training(project: Project, diets: tuple[Diet, ...]) -> TransformerTraining:
+    return TransformerTraining(
         project.vocabulary,
         project.renderer(),
         autoencoder_of(project),
@@ -90,7 +105,6 @@ def transformer_sitting(project: Project, recipe: Recipe, diets: tuple[Diet, ...
         text_encoder_of(project),
         diets,
     )
-    return train_transformer(project.generator_config(), training, recipe, project.device)
 
 
 def begin_from(project: Project, model: Path) -> None:

@@ -76,7 +76,9 @@ def train_transformer(
     torch.manual_seed(run.step)
     writer = random.Random(run.step)
     pools = [
-        Pool(training.vocabulary, _Encoder(training, diet, device), diet.pool, diet.reuse, (run.step + 1) * 10**4 + n)
+        Pool(
+            training.vocabulary, ClipEncoder(training, diet, device), diet.pool, diet.reuse, (run.step + 1) * 10**4 + n
+        )
         for n, diet in enumerate(training.diets)
     ]
     exam = _Exam(training, device)
@@ -97,13 +99,12 @@ def train_transformer(
 
 
 def _loss(generator: Generator, tokenizer: Tokenizer, captions: list[str], made: Tensor, known: Known) -> Tensor:
-    """The loss of what ``_Encoder`` made, with what is known of it."""
+    """The loss of what ``ClipEncoder`` made, with what is known of it."""
     channels = generator.config.transformer.latent_channels
     latents, pictures, coverage = made[:, :, :channels], made[:, :, channels:-1], made[:, :, -1]
     batch, frames = latents.shape[:2]
     device, blocks = latents.device, Blocks(frames, generator.config.transformer.block)
-    tokens = tokenizer(captions, CAPTION_TOKENS)
-    tokens = F.pad(tokens, (0, CAPTION_TOKENS - tokens.shape[1]), value=PAD).to(device)
+    tokens = padded(tokenizer, captions).to(device)
     levels, context = training_levels(batch, blocks).to(device), context_levels(batch, frames).to(device)
     weight = 1 + ACTOR_WEIGHT * coverage
     weight[:, 0] *= FIRST_FRAME_WEIGHT
@@ -113,13 +114,22 @@ def _loss(generator: Generator, tokenizer: Tokenizer, captions: list[str], made:
         weight, levels = torch.ones_like(weight), torch.ones_like(levels)
     # Compiling pays on graphics cards, for what is repeated: the exam is not. On CPUs it took two minutes for nothing.
     errors_of = _compiled_errors if torch.is_grad_enabled() and device.type != "cpu" else _errors
-    ahead = _ahead(latents, pictures, known)
+    ahead = ahead_of(latents, pictures, known)
     errors = errors_of(generator, latents, torch.randn_like(latents), levels, context, tokens, ahead)
     return (errors * weight).mean() / weight.mean()
 
 
-def _ahead(latents: Tensor, pictures: Tensor, known: Known) -> Ahead | None:
-    """Always as many places, the empty ones at time -1: compiled code wants one shape."""
+def padded(tokenizer: Tokenizer, captions: list[str]) -> Tensor:
+    """Token numbers of captions, all of one length."""
+    tokens = tokenizer(captions, CAPTION_TOKENS)
+    return F.pad(tokens, (0, CAPTION_TOKENS - tokens.shape[1]), value=PAD)
+
+
+def ahead_of(latents: Tensor, pictures: Tensor, known: Known) -> Ahead | None:
+    """What is shown of latents and pictures (B, F, c, h, w).
+
+    Always as many places, the empty ones at time -1: compiled code wants one shape.
+    """
     if not known.ahead:
         return None
     chosen = [(pictures if alone else latents)[:, time] for time, alone in known.ahead]
@@ -152,7 +162,7 @@ class _Exam:
         longest = max(training.diets, key=lambda diet: diet.frames)
         scenes = [sample_scene(training.vocabulary, VALIDATION_SEED + i, keep_held_out=True) for i in range(clips)]
         self.captions = [caption(scene, random.Random(i)) for i, scene in enumerate(scenes)]
-        self.made = _Encoder(training, longest, device)(scenes).to(device).float()
+        self.made = ClipEncoder(training, longest, device)(scenes).to(device).float()
         self.tokenizer = training.tokenizer
 
     def take(self, generator: Generator, known: Known = NOTHING_KNOWN) -> float:
@@ -164,7 +174,7 @@ class _Exam:
             return _loss(generator, self.tokenizer, self.captions, self.made, seen).item()
 
 
-class _Encoder:
+class ClipEncoder:
     """Scenes to half precision (B, F, 2c + 1, h, w).
 
     Latents of the clip, latents of the last frame of every latent frame as a picture alone, how far actors cover them.

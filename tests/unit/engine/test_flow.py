@@ -52,6 +52,6 @@ def test_training_sees_what_sampling_sees(tiny_model):
     errors = flow_loss(model, latents, noise, levels, torch.zeros(1, 4), prompt)
     context = UncachedContext(model)
     context.write(latents[:, :1], prompt)
-    velocity = context.velocity(noised(latents, noise, levels)[:, 1:], levels[:, 1:], prompt)
+    velocity = context.velocity(noised(latents, noise, levels)[:, 1:], levels[:, 1:], torch.zeros(1, 3), prompt)
     expected = (velocity - (noise - latents)[:, 1:]).square().mean(2)
     assert torch.allclose(errors[:, 1:], expected, atol=1e-4)

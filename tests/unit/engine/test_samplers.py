@@ -32,7 +32,7 @@ def error_of(sampler: Sampler, steps: int, shift: float = 1.0) -> float:
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_a_straight_flow_is_exact_in_any_number_of_steps(sampler: Sampler, steps: int) -> None:
     noise, clean = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
-    result = sampler(lambda x, level: noise - clean, noise, schedule(steps, shift=3.0))
+    result = sampler(lambda x, level, following: noise - clean, noise, schedule(steps, shift=3.0))
     torch.testing.assert_close(result, clean, atol=1e-5, rtol=0)
 
 
@@ -48,7 +48,7 @@ def test_the_error_falls_with_the_order(sampler: Sampler, order: int, shift: flo
 def test_evaluations_are_counted_right_and_never_at_level_zero(sampler: Sampler, steps: int) -> None:
     seen: list[float] = []
 
-    def velocity(x: Tensor, level: Tensor) -> Tensor:
+    def velocity(x: Tensor, level: Tensor, following: Tensor) -> Tensor:
         seen.append(float(level))
         return x
 

@@ -1,0 +1,231 @@
+"""Distilling Turbo: a student that makes in a few long strides what its teacher makes in many short ones.
+
+Owns: the teacher's paths, what the student learns of them, the training of one sitting.
+
+The teacher goes from noise to clip along its guided flow, every block beside the clean blocks before it; the path is
+kept at the levels of eight steps. The student is told a level and how far down to go, and learns the mean velocity of
+any stretch of the path that 1, 2, 4 or 8 equal steps use, so that one network serves them all. Sources: a path's ends
+as targets (knowledge distillation of samplers, Luhman & Luhman 2021), guidance baked in (Meng et al. 2023), a flow map
+that is told its stride (shortcut models, Frans et al. 2024; flow map matching, Boffi et al. 2024). In a part of the
+paths the blocks before are the student's own, because in use they are (self forcing, Huang et al. 2025).
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count, pairwise
+
+import torch
+from torch import Tensor
+
+from himmel.engine.flow import velocities
+from himmel.engine.guidance import guide
+from himmel.engine.model import Generator
+from himmel.engine.samplers import euler, schedule
+from himmel.engine.shapes import SPATIAL, TEMPORAL, Blocks, LatentShape
+from himmel.engine.streaming import CachedContext, Sampling, Stretches, Window, make
+from himmel.engine.tasks import Ahead, text_to_video
+from himmel.engine.transformer import Prompt
+from himmel.training.loop import Recipe, Run
+from himmel.training.masks import Known, draw_known
+from himmel.training.train_transformer import (
+    ACTOR_WEIGHT,
+    FIRST_FRAME_WEIGHT,
+    ClipEncoder,
+    TransformerTraining,
+    ahead_of,
+    padded,
+)
+from himmel.world.caption import caption
+from himmel.world.scene import Scene, sample_scene
+
+GRID = 8  # the finest steps that the student takes
+BETWEEN = 2  # the teacher's steps to one of them
+LENGTHS = (1, 2, 4, 8)  # strides, in steps of the grid
+CHANCES = (0.2, 0.4, 0.22, 0.18)  # of each: four steps, which are two of the grid each, matter most
+ANYWHERE = 0.15  # share of the strides that begin at any level: remixes do
+OWN = 0.25  # share of the paths whose past the student made itself
+OWN_FROM = 150  # steps, before which it makes nothing worth to go on from
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The teacher's paths of a batch: ``states`` (GRID + 1, B, F, c, h, w) at ``schedule(GRID)``, from noise on.
+
+    ``past`` (B, F, c, h, w) is what the blocks saw before them, ``free`` (F,) 1 for frames that were not known, else 0,
+    ``weight`` (B, F, h, w) how much each latent counts.
+    """
+
+    states: Tensor
+    past: Tensor
+    free: Tensor
+    ahead: Ahead | None
+    captions: list[str]
+    weight: Tensor
+
+
+@dataclass(frozen=True)
+class Diet:
+    """``clips`` to a step; ``kept`` batches of paths, each used about ``reuse`` times."""
+
+    clips: int = 16
+    kept: int = 12
+    reuse: int = 8
+
+
+def distil(teacher: Generator, training: TransformerTraining, diet: Diet, recipe: Recipe) -> Run:
+    """Train, or go on training, the student for the recipe's minutes; it begins as its teacher."""
+    device = next(teacher.parameters()).device
+    config = teacher.config
+    student = Generator(replace(config, transformer=replace(config.transformer, strides=True))).to(device)
+    student.load_state_dict(teacher.state_dict(), strict=False)
+    student.text_encoder.requires_grad_(False)
+    teacher.eval().requires_grad_(False)
+    run = Run(student, recipe)
+    torch.manual_seed(run.step)
+    teaching = _Teaching(teacher, student, training, diet.clips, run)
+    made = teaching.paths()
+    kept = deque((next(made) for _ in range(3)), maxlen=diet.kept)
+    exam = teaching.exam()
+
+    def loss_of(step: int) -> Tensor:
+        if step % diet.reuse == 0:
+            kept.append(next(made))
+        return stride_loss(student, training, random.choice(kept))
+
+    def measure() -> dict[str, float]:
+        with run.evaluated():
+            return {f"validation_{GRID // length}": exam_loss(student, training, exam, length) for length in LENGTHS}
+
+    run.train(loss_of, measure)
+    return run
+
+
+def stride_loss(student: Generator, training: TransformerTraining, paths: Paths) -> Tensor:
+    """Mean squared error of the mean velocity, over strides drawn for every block of every clip."""
+    blocks = Blocks(paths.past.shape[1], student.config.transformer.block)
+    batch = (paths.past.shape[0], len(blocks.spans))
+    lengths = torch.tensor(LENGTHS)[torch.multinomial(torch.tensor(CHANCES), batch[0] * batch[1], True)].view(batch)
+    begins = (torch.rand(batch) * (GRID // lengths)).long() * lengths
+    within = torch.where(torch.rand(batch) < ANYWHERE, torch.rand(batch), torch.zeros(batch))
+    return _error(student, training, paths, blocks, begins, begins + lengths, within)
+
+
+def exam_loss(student: Generator, training: TransformerTraining, paths: Paths, length: int) -> float:
+    """The same for one length alone, over the whole path."""
+    blocks = Blocks(paths.past.shape[1], student.config.transformer.block)
+    shape = (paths.past.shape[0], len(blocks.spans))
+    begins = [torch.full(shape, begin) for begin in range(0, GRID, length)]
+    errors = [_error(student, training, paths, blocks, b, b + length, torch.zeros(shape)).item() for b in begins]
+    return sum(errors) / len(errors)
+
+
+def _error(
+    student: Generator,
+    training: TransformerTraining,
+    paths: Paths,
+    blocks: Blocks,
+    begins: Tensor,
+    ends: Tensor,
+    within: Tensor,
+) -> Tensor:
+    """Strides of every block (B, blocks): grid numbers, and how far ``within`` the first step (0 … 1) they begin."""
+    device = paths.past.device
+    grid = schedule(GRID, student.config.shift)
+    frames = torch.tensor(blocks.of_frame)
+    begins, ends, within = begins[:, frames], ends[:, frames], within[:, frames]
+    start = torch.lerp(grid[begins], grid[begins + 1], within).to(device)
+    stride = start - grid[ends].to(device)
+    rows = torch.arange(len(begins))[:, None]
+    columns = torch.arange(blocks.frames)[None]
+    part = within[..., None, None, None].to(device)
+    noisy = torch.lerp(paths.states[begins, rows, columns], paths.states[begins + 1, rows, columns], part)
+    target = (noisy - paths.states[ends, rows, columns]) / stride[..., None, None, None]
+    with torch.autocast(device.type, torch.bfloat16):
+        prompt = student.read(padded(training.tokenizer, paths.captions).to(device))
+        clean = torch.zeros_like(start)
+        told = start * paths.free, stride * paths.free
+        found = velocities(student.transformer, noisy, told[0], paths.past, clean, prompt, paths.ahead, told[1])
+    return ((found - target).square().mean(2) * paths.weight).mean() / paths.weight.mean()
+
+
+class _Teaching:
+    """Makes the teacher's paths."""
+
+    def __init__(
+        self, teacher: Generator, student: Generator, training: TransformerTraining, clips: int, run: Run
+    ) -> None:
+        self.teacher, self.student, self.training, self.clips, self.run = teacher, student, training, clips, run
+        self.device = next(teacher.parameters()).device
+        self.encode = ClipEncoder(training, training.diets[0], self.device)
+        self._frames = 1 + (training.diets[0].frames - 1) // TEMPORAL
+
+    def paths(self) -> Iterator[Paths]:
+        """Batch after batch, of scenes that no earlier sitting has used."""
+        rng = random.Random(self.run.step)
+        for number in count((self.run.step + 1) * 10**5, self.clips):
+            scenes = [sample_scene(self.training.vocabulary, number + i) for i in range(self.clips)]
+            captions = [caption(scene, rng) for scene in scenes]
+            own = self.run.step > OWN_FROM and rng.random() < OWN
+            known = Known() if own else draw_known(self._frames, rng)
+            yield self._batch(scenes, captions, known, own)
+
+    def exam(self) -> Paths:
+        """Held-out scenes, always the same noise."""
+        scenes = [sample_scene(self.training.vocabulary, 2 * 10**9 + i, keep_held_out=True) for i in range(self.clips)]
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return self._batch(scenes, [caption(s, random.Random(i)) for i, s in enumerate(scenes)], Known(), False)
+
+    @torch.no_grad()
+    def _batch(self, scenes: list[Scene], captions: list[str], known: Known, own: bool) -> Paths:
+        made = self.encode(scenes).to(self.device).float()
+        channels = self.teacher.config.transformer.latent_channels
+        past = self._own(captions, made.shape[1]) if own else made[:, :, :channels]
+        ahead = ahead_of(past, made[:, :, channels:-1], known)
+        weight = 1 + ACTOR_WEIGHT * made[:, :, -1]
+        weight[:, 0] *= FIRST_FRAME_WEIGHT
+        weight[:, known.frames] = 1e-6  # known ones teach nothing, but a batch of nothing else must not divide by zero
+        free = torch.ones(past.shape[1], device=self.device)
+        free[list(known.frames)] = 0
+        return Paths(self._states(past, free, ahead, captions), past, free, ahead, captions, weight)
+
+    def _states(self, past: Tensor, free: Tensor, ahead: Ahead | None, captions: list[str]) -> Tensor:
+        """From noise down the teacher's guided flow: two-step Adams-Bashforth, as ``samplers.multistep``."""
+        prompt = self.teacher.read(padded(self.training.tokenizer, [*captions, *[""] * len(captions)]).to(self.device))
+        levels = schedule(GRID * BETWEEN, self.teacher.config.shift)
+        x = torch.where(free[:, None, None, None] > 0, torch.randn_like(past), past)
+        states, before = [x], None
+        for index, (level, following) in enumerate(pairwise(levels)):
+            slope = self._slope(x, level * free, past, ahead, prompt) * free[:, None, None, None]
+            length = following - level
+            change = torch.zeros_like(slope) if before is None else (slope - before[0]) / before[1]
+            x = x + length * (slope + length / 2 * change)
+            before = slope, length
+            if index % BETWEEN == BETWEEN - 1:
+                states.append(x)
+        return torch.stack(states)
+
+    def _slope(self, x: Tensor, levels: Tensor, past: Tensor, ahead: Ahead | None, prompt: Prompt) -> Tensor:
+        noisy, at, clean = (torch.cat([tensor, tensor]) for tensor in (x, levels.expand(len(x), -1), past))
+        both = None if ahead is None else Ahead(torch.cat([ahead.latents] * 2), ahead.times)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            found = velocities(self.teacher.transformer, noisy, at, clean, torch.zeros_like(at), prompt, both)
+        conditional, unconditional = found.float().chunk(2)
+        return guide(conditional, unconditional, self.teacher.config.guidance)
+
+    def _own(self, captions: list[str], frames: int) -> Tensor:
+        """What the student makes of the captions in four steps, with its averaged weights."""
+        with self.run.evaluated(), torch.autocast(self.device.type, torch.bfloat16):
+            config = self.student.config
+            shape = LatentShape(frames, config.height // SPATIAL, config.width // SPATIAL)
+            task = text_to_video(shape, len(captions), config.transformer.latent_channels, self.device)
+            prompt = self.student.read(padded(self.training.tokenizer, captions).to(self.device))
+            sampling = Sampling(euler, schedule(4, config.shift), 1.0)
+            context = CachedContext(self.student.transformer, Window())
+            seeds = torch.randint(2**31 - 1, (len(captions),)).tolist()
+            blocks = make(task, Stretches(((0, prompt),)), sampling, context, seeds, config.transformer.block)
+            return torch.cat(list(blocks), 1).float()
