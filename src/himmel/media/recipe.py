@@ -66,7 +66,7 @@ class Recipe:
             native_fps=model.native_fps,
             steps=settled.steps,
             guidance=settled.guidance,
-            turbo=settled.turbo,
+            turbo=bool(settled.turbo),
             first_frame=settled.first_frame,
             first_frame_sha256=picture_hash(Path(settled.first_frame)) if settled.first_frame else None,
         )
