@@ -26,6 +26,7 @@ PACE = re.compile(
     re.IGNORECASE,
 )
 LIKENESS = 0.75  # of spelling, from which on a word in brackets counts as a slip of the keyboard
+LONGEST_SLIP = 40  # letters; what is longer is no slip, and comparing it takes long
 STOPS = ".!?。！？"
 
 
@@ -68,7 +69,7 @@ def directed(prompt: str, words: WordList, model: str) -> Directed:
         text = _joined(_joined(text, kept), prompt[bracket.end() : end])
     text = text.rstrip(" ")
     reading.notes += _unclosed(BRACKET.sub("", prompt))
-    moves = list(dict.fromkeys(reading.moves))
+    moves = list(reading.moves.values())
     if len(moves) > 1:
         reading.notes.append(
             f"{model} learned one camera move at a time, so of {', '.join(moves)} it may show only one; "
@@ -127,7 +128,7 @@ class _Reading:
     def __init__(self, words: WordList, model: str, language: str) -> None:
         self.words, self.model, self.language = words, model, language
         self.cameras = {term.key: term for term in words.of_kind("camera")}
-        self.moves: list[str] = []
+        self.moves: dict[str, str] = {}  # key of a camera → the phrase for it
         self.notes: list[str] = []
 
     def left_of(self, bracket: re.Match[str]) -> str:
@@ -135,7 +136,7 @@ class _Reading:
         content = next(group for group in bracket.groups() if group is not None)
         parts = self._parts(content)
         if not parts:
-            self.notes.append(f"'{bracket[0]}' is empty and was left out; for example [{self._examples()[0]}]")
+            self.notes.append(f"'[]' is empty and was left out; for example [{self._examples()[0]}]")
         return ", ".join(kept for part in parts if (kept := self._kept(part)))
 
     def _parts(self, content: str) -> list[str]:
@@ -149,10 +150,12 @@ class _Reading:
         if command:
             self._move(command, part)
         elif own := self._own(part):
-            self.moves.append(own)
+            self.moves.setdefault(*own)
         elif (plain := PACE.sub("", part).strip()) != part and (command := self._command(plain)):
             self._move(command, part)
-            self.notes.append(f"[{part}]: {self.model} never learned how fast a camera moves, only that it does")
+            self.notes.append(
+                f"[{_shown(part)}]: {self.model} never learned how fast a camera moves, only that it does"
+            )
         elif self.words.knows(part):
             return part
         else:
@@ -164,30 +167,32 @@ class _Reading:
         spelt = re.sub(r"[\s_]+", " ", part.lower()).strip(" .!")
         return commands().get(re.sub(r"^the |^die ", "", spelt))
 
-    def _own(self, part: str) -> str | None:
-        """A wording of several words that the model learned of just one camera, in the prompt's language."""
+    def _own(self, part: str) -> tuple[str, str] | None:
+        """The camera's key and the phrase, for a wording of several words that the model learned of just one camera."""
         having = [t for t in self.cameras.values() if part.lower() in (form.lower() for form in _forms(t))]
         if len(having) != 1 or (" " not in part and not re.match(f"[{JAPANESE}]", part)):
             return None
         learned = [form.lower() for form in having[0].words.get(self.language, ())]
-        return part if part.lower() in learned else self._name(having[0])
+        return having[0].key, part if part.lower() in learned else self._name(having[0])
 
     def _move(self, command: Command, part: str) -> None:
         """Put down the phrase of a command, or of what there is in its place."""
         if term := self._term(command.key):
-            self.moves.append(self._name(term))
+            self.moves.setdefault(term.key, self._name(term))
             return
         if own := self._own(part):
-            self.moves.append(own)
+            self.moves.setdefault(*own)
             return
         instead = next((term for key in command.instead if (term := self._term(key))), None)
         if instead:
-            self.moves.append(self._name(instead))
-            self.notes.append(f"[{part}]: {self.model} never learned it; the nearest is done: {self._name(instead)}")
+            self.moves.setdefault(instead.key, self._name(instead))
+            self.notes.append(
+                f"[{_shown(part)}]: {self.model} never learned it; the nearest is done: {self._name(instead)}"
+            )
             return
         near = [self._name(term) for key in command.near if (term := self._term(key))]
         offer = f"nearest: {', '.join(near)}" if near else self._can()
-        self.notes.append(f"[{part}]: {self.model} never learned it, and it was left out; {offer}")
+        self.notes.append(f"[{_shown(part)}]: {self.model} never learned it, and it was left out; {offer}")
 
     def _term(self, key: str) -> Term | None:
         """The model's camera of this key; where the list has other keys, the one with a spelling of the command."""
@@ -197,10 +202,10 @@ class _Reading:
         return next((term for term in self.cameras.values() if spelt & {n.lower() for n in term.names.values()}), None)
 
     def _stranger(self, part: str) -> str:
-        alike = difflib.get_close_matches(part.lower(), commands(), 1, LIKENESS)
+        alike = difflib.get_close_matches(part.lower(), commands(), 1, LIKENESS) if len(part) < LONGEST_SLIP else []
         if alike:
-            return f"[{part}] is not understood and stays as typed; did you mean [{alike[0]}]?"
-        return f"[{part}] is no camera or motion command and stays as typed; {self._can()}"
+            return f"[{_shown(part)}] is not understood and stays as typed; did you mean [{alike[0]}]?"
+        return f"[{_shown(part)}] is no camera or motion command and stays as typed; {self._can()}"
 
     def _can(self) -> str:
         return f"{self.model} can: {', '.join(self._examples())}" if self.cameras else f"{self.model} knows no camera"
@@ -210,6 +215,12 @@ class _Reading:
 
     def _name(self, term: Term) -> str:
         return term.names.get(self.language) or term.names["en"]
+
+
+def _shown(part: str) -> str:
+    """What stood in a bracket, fit for one line."""
+    line = " ".join(part.split())
+    return line if len(line) < LONGEST_SLIP else line[:LONGEST_SLIP] + "…"
 
 
 def _joined(left: str, right: str) -> str:

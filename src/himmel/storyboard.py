@@ -137,7 +137,7 @@ def shot_key(shot: Shot, weight_hash: str) -> str:
 
 def apart(end: float, start: float) -> float:
     """The time from ``start`` to ``end`` in whole microseconds, free of the noise of binary fractions."""
-    return round(end - start, 6)
+    return round(float(end - start), 6)
 
 
 def _shot(board: Storyboard, number: int, cards: tuple[Card, ...], start: float, end: float) -> Shot:
