@@ -1,5 +1,6 @@
 """Commands in brackets, in the words of a model: what they become, and what is said when they cannot."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,23 @@ def test_phrases_come_before_the_full_stop():
 )
 def test_what_a_prompt_says_itself_is_seen(prompt, kinds):
     assert [kind for kind in ("light", "weather", "camera") if said(prompt, kind, PAPERCUT)] == kinds
+
+
+def page() -> str:
+    return (Path(__file__).parents[2] / "docs" / "howto" / "prompts.md").read_text(encoding="utf-8")
+
+
+def test_the_examples_of_the_documentation_are_read_as_it_says():
+    rows = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|$", page(), re.MULTILINE)
+    assert len(rows) == 6
+    assert [result(typed) for typed, _ in rows] == [read for _, read in rows]
+
+
+def test_the_documentation_says_truly_what_papercut_does_with_a_command():
+    rows = re.findall(r"^\| (`\[.*`) \| ([^`]*) \|$", page(), re.MULTILINE)
+    assert len(rows) == 7
+    for typed, does in rows:
+        for command in re.findall(r"`(\[[^`]+\])`", typed):
+            lines = notes(f"a cat {command}")
+            assert bool(lines) == ("and says so" in does), command
+            assert ("left out" in "".join(lines)) == ("leaves it out" in does), command

@@ -1,5 +1,6 @@
 """Presets: what they put into a prompt, a user's own, and what is said of words that a model never learned."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,16 @@ def test_what_is_no_look_is_one_line(tmp_path, text, expected):
     own.write_text(text)
     with pytest.raises(BadRequest, match=expected):
         all_looks(own)
+
+
+def test_the_documentation_knows_every_look_with_its_words():
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "prompts.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)` \| (.*) \| (.*) \|$", page, re.MULTILINE)
+    assert rows == [(look.name, look.line(), look.description) for look in LOOKS.values()]
+
+
+def test_the_look_of_the_documentation_is_one(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "prompts.md").read_text(encoding="utf-8")
+    own = tmp_path / "presets.toml"
+    own.write_text(re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[0], encoding="utf-8")
+    assert read_looks(own)["campfire"].line() == "at dusk, in dry weather, zoom in"

@@ -1,6 +1,7 @@
 """Storyboards read from files: where cards stand, and errors that name the line."""
 
 import random
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import yaml
 from himmel import storyboard_yaml
 from himmel.errors import BadRequest, BadStoryboard, UnreadableMedia
 from himmel.spec import Size
-from himmel.storyboard import Card, ShotSettings, Storyboard
-from himmel.storyboard_file import read_storyboard
+from himmel.storyboard import Card, ShotSettings, Storyboard, shots
+from himmel.storyboard_file import CARD_KEYS, TOP_KEYS, read_storyboard
 
 EXAMPLE = """\
 size: 256x144
@@ -169,19 +170,23 @@ def test_times_are_seconds_or_timecodes(folder, typed, seconds):
         ("a: &a [b]\nb: *a", "line 1: anchors and aliases"),
         ("cards: !!python/object:os.system x", "line 1: tags (!) are not for storyboards"),
         ("cards:\n  - [[[[[1]]]]]", "line 2: lists and tables are nested too deep"),
-        ("[" * 100_000, "line 1: lists and tables are nested too deep"),
+        ("[" * 50, "line 1: lists and tables are nested too deep"),
         ("cards:\n  - {text: a, for: 1}\n---\nb: 1", "line 3: a second storyboard begins here"),
         (b"cards:\n  - text: \xff", "line 2: bytes that are no text; allowed: UTF-8"),
         ("cards:\n  - text: \x07", "line 2: a character that no text has (U+0007)"),
         ("? [a]\n: 1", "line 1: unknown key 'a list or table'"),
         ("a" * 200_001, "is too large; allowed: 200000 bytes"),
-        ("cards:\n" + "  - a\n" * 1001, "line 1: 1001 cards are too many; allowed: 1000"),
     ],
 )
 @pytest.mark.parametrize("loader", [yaml.SafeLoader, storyboard_yaml.LOADER])
 def test_what_cannot_be_followed_is_said_with_its_line(folder, text, expected, loader, monkeypatch):
     monkeypatch.setattr(storyboard_yaml, "LOADER", loader)
     assert expected in complaint(folder, text)
+
+
+def test_bombs_are_refused_before_they_are_built(folder):
+    assert "line 1: 1001 cards are too many; allowed: 1000" in complaint(folder, "cards:\n" + "  - a\n" * 1001)
+    assert "line 1: lists and tables are nested too deep" in complaint(folder, "[" * 100_000)
 
 
 def test_a_clip_that_cannot_be_decoded_is_said_with_its_line(folder):
@@ -200,7 +205,7 @@ def test_a_missing_storyboard_is_one_line(tmp_path):
 
 def test_however_a_storyboard_is_damaged_the_answer_is_a_storyboard_or_a_line_of_it(folder):
     rng = random.Random(0)
-    for _ in range(150):
+    for _ in range(40):
         letters = list(EXAMPLE)
         for _ in range(rng.randint(1, 6)):
             place = rng.randrange(len(letters))
@@ -209,3 +214,29 @@ def test_however_a_storyboard_is_damaged_the_answer_is_a_storyboard_or_a_line_of
             )
         with suppress(BadStoryboard):
             read(folder, "".join(letters))
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "howto" / "storyboard.md").read_text(encoding="utf-8")
+
+
+def test_the_storyboard_of_the_documentation_can_be_read(folder):
+    found = read(folder, re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[0])
+    assert [(card.kind, card.start, card.end) for card in found.cards] == [
+        ("text", 0, 2), ("text", 2, 5), ("image", 6, 6), ("text", 9, 12)
+    ]  # fmt: skip
+    assert [(shot.seconds, shot.settings.seed) for shot in shots(found)] == [(9, 7), (3, 8)]
+
+
+def test_the_documentation_knows_every_key_and_no_other():
+    tables = [
+        re.findall(r"`(\w+)`", "".join(re.findall(r"^\| ((?:`\w+` )+)\|", part, re.M))) for part in PAGE.split("## ")
+    ]
+    assert set(tables[1]) == set(TOP_KEYS)
+    assert set(tables[2]) == {key for keys in CARD_KEYS.values() for key in keys}
+
+
+def test_the_errors_of_the_documentation_are_those_that_come(folder):
+    rows = re.findall(r"^\| `(.*)` \| `(story.yaml .*)` \|$", PAGE, re.MULTILINE)
+    assert len(rows) == 3
+    for typed, answer in rows:
+        assert complaint(folder, f"cards:\n  - {typed}\n    {'text: a' if 'at:' in typed else 'for: 1'}\n") == answer
