@@ -265,3 +265,17 @@ def test_who_cancels_does_not_wait_for_other_batches(idle):
         assert client.batches.cancel(batch.id).status == "cancelling"
     advance_batches(idle.server)
     assert client.batches.retrieve(batch.id).status == "cancelled"
+
+
+def test_a_batch_that_somebody_else_ended_meanwhile_is_not_worked_on_again(idle, monkeypatch):
+    client, real = idle.client("overtaken"), batches._turn
+
+    def late(server, *, wait=True):
+        if not wait:
+            advance_batches(server)  # the helper was quicker
+        return real(server, wait=wait)
+
+    batch = begin(client, [line(1), line(2)])
+    monkeypatch.setattr(batches, "_turn", late)
+    assert client.batches.cancel(batch.id).status == "cancelled"
+    assert list(client.videos.list()) == []

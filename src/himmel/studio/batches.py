@@ -99,7 +99,9 @@ def cancel_batch(server: Server, account_id: str, batch_id: str) -> Row[Any]:
         changed = connection.execute(update(batches).where(still).values(status="cancelling")).rowcount
     if changed:
         with suppress(BlockingIOError), _turn(server, wait=False):  # else whoever has the turn does it, or the next one
-            _advance_carefully(server, find_batch(server, account_id, batch_id))
+            batch = find_batch(server, account_id, batch_id)
+            if batch.status == "cancelling":  # it may have been done since
+                _advance_carefully(server, batch)
     return find_batch(server, account_id, batch_id)
 
 
