@@ -82,8 +82,7 @@ class House:
             self.keys[server.keys.caller(f"Bearer {key}").account_id] = key
         names = list(self.keys)
         for number in range(JOBS):
-            account_id = names[number * 7919 % ACCOUNTS]
-            self.jobs.append(server.queue.accept(account_id, [REQUEST], 4.0 + number % 17))
+            self.jobs.append(server.queue.accept(names[number * 7919 % ACCOUNTS], [REQUEST], 4.0 + number % 17))
         server.database.close()
 
     def clip(self, size: int) -> Job:
@@ -251,9 +250,8 @@ def measure_polling(house: House, table: Table, minutes: float) -> None:
     late = memory[len(memory) // 3 :]  # buffers and threads of the first minutes stay
     slope, last = statistics.linear_regression(*zip(*late, strict=True)).slope, late[-1][1]
     told = f"{last:.0f} MiB, {slope:+.2f} MiB a minute"
-    if minutes < 5:
-        return table.line("b  the server's memory", told)  # too short to tell
-    return table.line("b  the server's memory", told, "< 5 % in 10 minutes", 10 * slope < 0.05 * last)
+    goal = "< 5 % in 10 minutes" if minutes >= 5 else ""  # less is too short to tell
+    table.line("b  the server's memory", told, goal, not goal or 10 * slope < 0.05 * last)
 
 
 async def watched(work: object, served: Served, memory: list[tuple[float, float]]) -> None:

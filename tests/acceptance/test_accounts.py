@@ -128,11 +128,31 @@ def test_operators_look_after_others_and_see_no_prompts(idle, speak):
     assert member("POST", path, {"role": "owner"}).json()["error"]["code"] == "role_missing"
     mine = f"/v1/admin/accounts/{accounts['anna']['id']}"
     assert member("POST", mine, {"suspended": True}).json()["error"]["code"] == "role_missing"
-    assert "last owner" in owner("POST", mine, {"role": "member"}).json()["error"]["message"]
     assert owner("POST", path, {"suspended": True}).json()["suspended_at"]
     assert member("GET", "/v1/videos").status_code == 401
     assert owner("POST", path, {"suspended": False, "role": "member"}).json()["suspended_at"] is None
     assert member("GET", "/v1/videos").status_code == 200
+
+
+def test_the_last_owner_stays_one(own):
+    owner = own.wire(own.client("anna"))
+    [anna] = owner.get("/admin/accounts").json()["data"]
+    for change in ({"role": "member"}, {"suspended": True}):
+        refused = owner.post(f"/admin/accounts/{anna['id']}", json=change)
+        assert (refused.status_code, "last owner" in refused.json()["error"]["message"]) == (400, True)
+
+
+def test_an_account_that_is_not_there_is_said_to_be_so(speak):
+    answer = speak("anna")("POST", "/v1/admin/accounts/acct_none", {"weight": 2.0})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "account_not_found")
+
+
+def test_changing_an_account_reads_that_account_alone(idle, speak, monkeypatch):
+    owner = speak("anna")
+    boris = idle.server.keys.caller(f"Bearer {speak('boris').key}").account_id
+    monkeypatch.setattr("himmel.studio.api_admin.list_accounts", lambda *_: pytest.fail("all accounts were read"))
+    answer = owner("POST", f"/v1/admin/accounts/{boris}", {"weight": 1.0})
+    assert (answer.status_code, answer.json()["name"], answer.json()["weight"]) == (200, "boris", 1.0)
 
 
 def test_a_leaked_key_is_told_and_ends_without_anybody_else_noticing(idle, speak):

@@ -2,14 +2,17 @@
 
 import io
 import json
+import tracemalloc
 
 import openai
 import pytest
 from PIL import Image
 
 from himmel.errors import ApiError
-from himmel.studio.batches import advance_batches
+from himmel.studio import batches
+from himmel.studio.batches import _examined, advance_batches
 from himmel.studio.files import find_file
+from himmel.studio.gate import Gate
 
 
 def line(number, **body):
@@ -205,3 +208,74 @@ def test_a_batch_needs_a_file_that_was_brought_for_one(idle):
     for file_id, error in ((picture.id, openai.BadRequestError), ("file-0", openai.NotFoundError)):
         with pytest.raises(error):
             client.batches.create(endpoint="/v1/videos", completion_window="24h", input_file_id=file_id)
+
+
+def test_answers_are_looked_up_together_and_none_is_missing(idle, monkeypatch):
+    monkeypatch.setattr("himmel.studio.batches.AT_ONCE", 10)
+    monkeypatch.setattr("himmel.studio.batches.FEED_SECONDS", 1000)
+    monkeypatch.setattr("himmel.studio.batches.ANSWERED_TOGETHER", 4)
+    client = idle.client("together")
+    batch = begin(client, [line(n) for n in range(13)])
+    advance_batches(idle.server)
+    deleted = client.videos.list().data[0]
+    client.videos.delete(deleted.id)
+    looks, real = [], idle.server.all_shown
+    monkeypatch.setattr(idle.server, "all_shown", lambda found: looks.append(len(found)) or real(found))
+    batch = client.batches.cancel(batch.id)
+    rows = output(client, batch)
+    assert looks == [4, 4, 1, 0]
+    assert list(rows) == [f"line-{n}" for n in range(13)]
+    told = [row["response"] and row["response"]["body"]["prompt"] for row in rows.values()]
+    assert told == [f"cat {n}" for n in range(9)] + [None] * 4
+    codes = [row["error"] and row["error"]["code"] for row in rows.values()]
+    assert codes == [None] * 9 + ["video_deleted"] + ["batch_cancelled"] * 3
+
+
+def test_a_large_file_is_read_in_little_memory(idle, monkeypatch):
+    monkeypatch.setattr("himmel.studio.storage.CHUNK", 1 << 16)
+    client = idle.client("large")
+    content = "\n".join(json.dumps(line(f"{n:0500}")) for n in range(3000)).encode()  # 2 MB, of which 1.5 are names
+    file = client.files.create(file=("lines.jsonl", content), purpose="batch")
+    found = find_file(idle.server.database, account_of(idle, client), file.id)
+    tracemalloc.start()
+    assert _examined(idle.server, found) == (3000, None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_only_some_files_are_read_at_a_time(idle, refused, monkeypatch):
+    monkeypatch.setattr("himmel.studio.batches.EXAMINED", Gate("too many files of batches are read already", 1))
+    client = idle.client("second")
+    file = client.files.create(file=("lines.jsonl", json.dumps(line(1)).encode()), purpose="batch")
+    body = {"endpoint": "/v1/videos", "completion_window": "24h", "input_file_id": file.id}
+    leave = batches.EXAMINED.enter()
+    answer = idle.wire(client).post("/batches", json=body)
+    assert refused(answer, 503)["code"] == "busy" and answer.headers["retry-after"]
+    leave()
+    made = idle.wire(client).post("/batches", json=body)
+    assert made.status_code == 200
+    client.batches.cancel(made.json()["id"])
+
+
+def test_who_cancels_does_not_wait_for_other_batches(idle):
+    client = idle.client("patient")
+    batch = begin(client, [line(1)])
+    with batches._turn(idle.server):
+        assert client.batches.cancel(batch.id).status == "cancelling"
+    advance_batches(idle.server)
+    assert client.batches.retrieve(batch.id).status == "cancelled"
+
+
+def test_a_batch_that_somebody_else_ended_meanwhile_is_not_worked_on_again(idle, monkeypatch):
+    client, real = idle.client("overtaken"), batches._turn
+
+    def late(server, *, wait=True):
+        if not wait:
+            advance_batches(server)  # the helper was quicker
+        return real(server, wait=wait)
+
+    batch = begin(client, [line(1), line(2)])
+    monkeypatch.setattr(batches, "_turn", late)
+    assert client.batches.cancel(batch.id).status == "cancelled"
+    assert list(client.videos.list()) == []

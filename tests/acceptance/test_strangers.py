@@ -13,13 +13,15 @@ import pytest
 import uvicorn
 from bombs import bombs, clip, picture
 
-from himmel.studio.app import make_app
+from himmel.studio.app import make_app, too_many_connections
+from himmel.studio.connections import Connections
 from himmel.studio.http import protocol
 from himmel.studio.server import Server
 from himmel.studio.settings import Settings
 
 SOON = 0.5  # seconds: the server's deadlines here
 PATIENCE = 20.0  # seconds, after which a test gives up
+MOST = 100  # connections of an address; this machine may have more
 PROMPT = {"prompt": "a cat", "seconds": "1", "size": "64x48"}
 
 
@@ -65,7 +67,7 @@ def target(tmp_path_factory):
     config = uvicorn.Config(
         make_app(server),
         port=port,
-        http=protocol(SOON, SOON),
+        http=protocol(SOON, SOON, Connections(MOST), too_many_connections(server)),
         log_level="error",
         lifespan="off",
         timeout_keep_alive=1,

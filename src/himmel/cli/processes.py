@@ -23,6 +23,7 @@ import uvicorn
 
 from himmel.errors import ApiError, BadRequest
 from himmel.studio.batches import advance_batches
+from himmel.studio.connections import Connections
 from himmel.studio.http import protocol
 from himmel.studio.settings import variable
 from himmel.studio.sweeper import sweep
@@ -57,8 +58,10 @@ def listening(host: str, port: int) -> socket.socket:
 
 def serve_with_workers(server: Server, listener: socket.socket) -> None:
     """Serve until Ctrl-C or SIGTERM, then finish what was asked; workers that die are started again."""
-    from himmel.studio.app import make_app
+    from himmel.studio.app import make_app, too_many_connections
 
+    settings = server.settings
+    connections = Connections(settings.connections_per_address, settings.trusted_proxies)
     server.queue.spare()
     with suppress(ApiError):  # said by the log; what needs the store is answered so until it is there
         server.storage.check()
@@ -67,9 +70,9 @@ def serve_with_workers(server: Server, listener: socket.socket) -> None:
     helpers = [threading.Thread(target=helper, args=(server, over), daemon=True) for helper in work]
     config = uvicorn.Config(
         make_app(server),
-        http=protocol(server.settings.header_seconds, server.settings.body_seconds),
-        proxy_headers=bool(server.settings.trusted_proxies),
-        forwarded_allow_ips=server.settings.trusted_proxies or None,
+        http=protocol(settings.header_seconds, settings.body_seconds, connections, too_many_connections(server)),
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or None,
         access_log=False,
         log_config=None,
         lifespan="off",

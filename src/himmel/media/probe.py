@@ -8,8 +8,10 @@ servers and jobs; who asks stands in ``himmel.studio.intake``.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import resource
 import sys
 import warnings
@@ -24,6 +26,7 @@ PICTURES = ("JPEG", "PNG", "WEBP")
 CODECS = ("h264", "hevc", "vp9", "av1", "mpeg4")
 MOST_SCANS = 100  # of a JPEG; each is work for every pixel, and the usual has ten
 OPEN_FILES = 3  # the standard ones: no file, no socket, nothing else can be opened
+NO_ROOM = 73  # the exit status where the answer could not be written: nothing is wrong with the upload
 ANSWER_BYTES = 32 << 20  # more than a PNG of the largest size, were it noise
 
 
@@ -183,8 +186,13 @@ def main(kind: str, limits: Limits) -> None:
             found, content = read_picture(source, limits)
     except BadRequest as error:
         found = {"error": str(error), "too_large": isinstance(error, TooLarge)}
-    sys.stdout.buffer.write(json.dumps(found).encode() + b"\n" + content)
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(json.dumps(found).encode() + b"\n" + content)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            os._exit(NO_ROOM)  # at once: Python would try to write the rest again
+        raise
 
 
 if __name__ == "__main__":

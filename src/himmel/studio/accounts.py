@@ -16,17 +16,31 @@ from himmel.studio.auth import ROLES
 from himmel.studio.database import Database, accounts, jobs
 from himmel.studio.jobs import Status
 
+RUNNING = (
+    select(func.count())
+    .where(jobs.c.account_id == accounts.c.id, jobs.c.status == Status.IN_PROGRESS)
+    .scalar_subquery()
+    .label("running")
+)
+
 
 def list_accounts(database: Database) -> list[Row[Any]]:
     """All accounts, oldest first, each with the number of its running jobs as ``running``."""
-    running = (
-        select(func.count())
-        .where(jobs.c.account_id == accounts.c.id, jobs.c.status == Status.IN_PROGRESS)
-        .scalar_subquery()
-        .label("running")
-    )
     with database.read() as connection:
-        return list(connection.execute(select(accounts, running).order_by(accounts.c.created_at, accounts.c.id)))
+        return list(connection.execute(select(accounts, RUNNING).order_by(accounts.c.created_at, accounts.c.id)))
+
+
+def find_account(database: Database, account_id: str) -> Row[Any]:
+    """One account, as in the list. Raises ApiError (404)."""
+    with database.read() as connection:
+        found = connection.execute(select(accounts, RUNNING).where(accounts.c.id == account_id)).first()
+    if found is None:
+        raise no_account(account_id)
+    return found
+
+
+def no_account(account_id: str) -> ApiError:
+    return ApiError(404, "account_not_found", f"there is no account '{account_id[:80]}'")
 
 
 def change_account(
@@ -49,7 +63,7 @@ def change_account(
     with database.write() as connection:
         known = connection.execute(select(accounts).where(accounts.c.id == account_id).with_for_update()).first()
         if known is None:
-            raise ApiError(404, "account_not_found", f"there is no account '{account_id[:80]}'")
+            raise no_account(account_id)
         if known.role == "owner" and (role not in (None, "owner") or suspended) and _owners(connection) == 1:
             raise BadRequest("this is the last owner's account; make another account 'owner' first")
         if changes:

@@ -12,13 +12,12 @@ from pydantic import BaseModel, Field, StrictBool
 from sqlalchemy import Row, select
 
 from himmel.errors import ApiError
-from himmel.studio.accounts import change_account, list_accounts
+from himmel.studio.accounts import change_account, find_account, list_accounts
 from himmel.studio.api_videos import TheOperator, TheServer
-from himmel.studio.audit import keep
 from himmel.studio.bodies import StrictRoute
 from himmel.studio.database import jobs
 from himmel.studio.jobs import Job, Status
-from himmel.studio.server import Server, operator_of
+from himmel.studio.server import operator_of
 
 router = APIRouter(route_class=StrictRoute, prefix="/v1/admin", tags=["admin"], dependencies=[Depends(operator_of)])
 
@@ -98,11 +97,11 @@ def listed(server: TheServer) -> AccountList:
 @router.post("/accounts/{account_id}")
 def change(account_id: str, body: Changes, server: TheServer, caller: TheOperator) -> Account:
     """Give an account another role or weight, suspend it, or let it go on."""
-    if caller.role != "owner" and (body.role is not None or _role(server, account_id) == "owner"):
+    if caller.role != "owner" and (body.role is not None or find_account(server.database, account_id).role == "owner"):
         raise ApiError(403, "role_missing", "roles, and owners, are for the owner to change")
     change_account(server.database, account_id, **body.model_dump())
     server.callers.forget()
-    return Account.of(next(row for row in list_accounts(server.database) if row.id == account_id))
+    return Account.of(find_account(server.database, account_id))
 
 
 @router.get("/jobs")
@@ -120,9 +119,4 @@ def cancel(job_id: str, server: TheServer) -> OthersJob:
     ended = server.queue.cancel(job_id)
     if ended is None:
         raise ApiError(404, "job_not_found", f"there is no job '{job_id[:80]}'", param="job_id")
-    keep(server.database, "job.cancelled", job_id, account=ended.account_id)
     return OthersJob.of(ended)
-
-
-def _role(server: Server, account_id: str) -> str | None:
-    return next((row.role for row in list_accounts(server.database) if row.id == account_id), None)

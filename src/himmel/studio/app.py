@@ -85,6 +85,13 @@ def make_app(server: Server) -> FastAPI:
     return app
 
 
+def too_many_connections(server: Server) -> Callable[..., Awaitable[None]]:
+    """What answers on connections beyond those that an address may have; each is ended by it."""
+    told = f"your address has {server.settings.connections_per_address} connections open already; close some"
+    error = ApiError(503, "too_many_connections", told, retry_after=5, headers={"connection": "close"})
+    return RequestNumber(_envelope(error), server.meters)
+
+
 class RequestNumber:
     """Gives every answer an ``x-request-id``, whatever becomes of the request, and every request a line in the log.
 

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from himmel.errors import ApiError, BadRequest
 from himmel.studio.audit import actor, record
-from himmel.studio.database import Database, accounts, keys
+from himmel.studio.database import Database, accounts, keys, some_of
 
 PREFIX = "himmel"
 ROLES = ("owner", "operator", "member")
@@ -227,7 +227,7 @@ def _found(connection: Connection, key_ids: Collection[str]) -> dict[str, Row[An
         select(keys, *columns)
         .join(accounts, accounts.c.id == keys.c.account_id)
         .outerjoin(parent, parent.c.id == keys.c.parent_id)
-        .where(keys.c.id.in_(key_ids))
+        .where(keys.c.id.in_(some_of(key_ids)))
     )
     return {row.id: row for row in rows}
 

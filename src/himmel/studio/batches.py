@@ -6,12 +6,14 @@ never more than a part of the account's places in the queue, so that it waits in
 
 from __future__ import annotations
 
-import io
+import hashlib
 import json
 import logging
 import secrets
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
 from itertools import islice
 from typing import Any, Literal
 
@@ -22,8 +24,10 @@ from himmel.errors import ApiError
 from himmel.studio.auth import Caller
 from himmel.studio.database import batch_lines, batches, files, jobs
 from himmel.studio.files import find_file, keep_file
-from himmel.studio.jobs import FINAL, Job, Status
+from himmel.studio.gate import Gate
+from himmel.studio.jobs import FINAL, Status, find_all
 from himmel.studio.lock import locked
+from himmel.studio.schemas import Video
 from himmel.studio.server import Server
 from himmel.studio.strict_json import parsed
 from himmel.studio.videos import LONGEST_TEXT, create_video
@@ -36,6 +40,8 @@ LARGEST = 200_000_000  # bytes of a file
 LONGEST_ID = 512  # characters of a custom_id
 AT_ONCE = 20  # jobs of one batch that wait or run at a time
 FEED_SECONDS = 1.0  # then other batches have their turn
+EXAMINED = Gate("too many files of batches are read already", 1, waiting=4, seconds=30, each=2)
+ANSWERED_TOGETHER = 200  # lines whose answers are looked up and written at a time
 OVER = ("completed", "failed", "expired", "cancelled")
 
 
@@ -49,11 +55,12 @@ class NewBatch(BaseModel):
 
 
 def create_batch(server: Server, caller: Caller, wanted: NewBatch) -> Row[Any]:
-    """A new batch. Raises ApiError (400, 404); a file that cannot be worked through gives a failed batch."""
+    """A new batch. Raises ApiError (400, 404, 503); a file that cannot be worked through gives a failed batch."""
     file = find_file(server.database, caller.account_id, wanted.input_file_id)
     if file.purpose != "batch":
         raise ApiError(400, "invalid_value", "the file must have been brought for a batch", param="input_file_id")
-    total, problem = _examined(server, file)
+    with EXAMINED.passed():
+        total, problem = _examined(server, file)
     now = server.queue.now()
     new = {
         "id": f"batch_{secrets.token_hex(12)}",
@@ -91,7 +98,10 @@ def cancel_batch(server: Server, account_id: str, batch_id: str) -> Row[Any]:
     with server.database.write() as connection:
         changed = connection.execute(update(batches).where(still).values(status="cancelling")).rowcount
     if changed:
-        advance_batches(server)
+        with suppress(BlockingIOError), _turn(server, wait=False):  # else whoever has the turn does it, or the next one
+            batch = find_batch(server, account_id, batch_id)
+            if batch.status == "cancelling":  # it may have been done since
+                _advance_carefully(server, batch)
     return find_batch(server, account_id, batch_id)
 
 
@@ -112,18 +122,26 @@ def advance_batches(server: Server) -> None:
 
     One at a time, of all processes: the helper that calls it, and whoever cancels.
     """
-    with locked(server.settings.data_dir / "locks" / "batches", alone=True):
+    with _turn(server):
         with server.database.read() as connection:
             open_ones = connection.execute(select(batches).where(batches.c.status.not_in(OVER))).all()
         for batch in open_ones:
-            try:
-                _advance(server, batch)
-            except ApiError as error:
-                if error.code == "file_lost":  # it can never go on
-                    problem = _problem(error.code, str(error))[1]
-                    _set(server, batch.id, status="failed", problem=problem, ended_at=server.queue.now())
-            except Exception as error:  # others must not wait for it
-                log.error("the batch %s does not go on", batch.id, exc_info=error)
+            _advance_carefully(server, batch)
+
+
+def _turn(server: Server, *, wait: bool = True) -> AbstractContextManager[None]:
+    return locked(server.settings.data_dir / "locks" / "batches", alone=True, wait=wait)
+
+
+def _advance_carefully(server: Server, batch: Row[Any]) -> None:
+    try:
+        _advance(server, batch)
+    except ApiError as error:
+        if error.code == "file_lost":  # it can never go on
+            problem = _problem(error.code, str(error))[1]
+            _set(server, batch.id, status="failed", problem=problem, ended_at=server.queue.now())
+    except Exception as error:  # others must not wait for it
+        log.error("the batch %s does not go on", batch.id, exc_info=error)
 
 
 def _advance(server: Server, batch: Row[Any]) -> None:
@@ -177,31 +195,41 @@ def _open_jobs(server: Server, batch_id: str) -> list[str]:
 
 def _finish(server: Server, batch: Row[Any], status: str) -> None:
     """Write the answers of all lines that were fed, and of the others that they were not."""
-    output = io.BytesIO()
-    with server.database.read() as connection:
-        mine = batch_lines.c.batch_id == batch.id
-        fed = {row.number: row for row in connection.execute(select(batch_lines).where(mine))}
-    by_id = {job.id: job for job in _jobs_of(server, batch.id)}
-    for number, line in enumerate(_lines(server, batch)):
-        row = fed.get(number)
-        answer = _answer(server, row, by_id, status)
-        told = {"id": f"{batch.id}-{number}", "custom_id": line["custom_id"], **answer}
-        output.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
-    output.seek(0)
-    name = f"{batch.id}_output.jsonl"
-    file = keep_file(server.database, server.storage, batch.account_id, name, "batch_output", output)
+    names = enumerate(line["custom_id"] for line in _lines(server, batch))
+    with tempfile.TemporaryFile() as output:
+        while some := dict(islice(names, ANSWERED_TOGETHER)):
+            for number, answer in _answers(server, batch.id, some, status):
+                told = {"id": f"{batch.id}-{number}", "custom_id": some[number], **answer}
+                output.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
+        output.seek(0)
+        name = f"{batch.id}_output.jsonl"
+        file = keep_file(server.database, server.storage, batch.account_id, name, "batch_output", output)
     _set(server, batch.id, status=status, output_file_id=file.id, ended_at=server.queue.now())
 
 
-def _answer(server: Server, row: Row[Any] | None, by_id: dict[str, Job], status: str) -> dict[str, Any]:
+def _answers(
+    server: Server, batch_id: str, numbers: Collection[int], status: str
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """What became of some lines, by their numbers; there is none between them that is not asked for."""
+    first, last = min(numbers), max(numbers)
+    these = (batch_lines.c.batch_id == batch_id) & batch_lines.c.number.between(first, last)
+    with server.database.read() as connection:
+        fed = {row.number: row for row in connection.execute(select(batch_lines).where(these))}
+        found = find_all(connection, {row.job_id for row in fed.values() if row.job_id})
+    videos = {video.id: video for video in server.all_shown(found)}
+    for number in numbers:
+        yield number, _answer(fed.get(number), videos, status)
+
+
+def _answer(row: Row[Any] | None, videos: Mapping[str, Video], status: str) -> dict[str, Any]:
     if row is None:
         code = "batch_expired" if status == "expired" else "batch_cancelled"
         return {"response": None, "error": {"code": code, "message": f"the batch was {status} before this line"}}
     if row.error:
         return {"response": {"status_code": row.error["status"], "body": row.error["body"]}, "error": None}
-    if row.job_id not in by_id:
+    if row.job_id not in videos:
         return {"response": None, "error": {"code": "video_deleted", "message": "the clip was deleted"}}
-    video = server.shown(by_id[row.job_id]).model_dump(mode="json")
+    video = videos[row.job_id].model_dump(mode="json")
     return {"response": {"status_code": 200, "request_id": row.job_id, "body": video}, "error": None}
 
 
@@ -218,8 +246,11 @@ def _texts(server: Server, digest: str) -> Iterator[bytes]:
 
 
 def _examined(server: Server, file: Row[Any]) -> tuple[int, dict[str, Any] | None]:
-    """How many lines a file has, and why it cannot be worked through; none, and None where it can."""
-    seen: set[str] = set()
+    """How many lines a file has, and why it cannot be worked through; none, and None where it can.
+
+    Of the lines before, only short digests of their ids stay in memory.
+    """
+    seen: set[bytes] = set()
     for number, text in enumerate(_texts(server, file.digest), 1):
         try:
             line = parsed(text)
@@ -231,9 +262,10 @@ def _examined(server: Server, file: Row[Any]) -> tuple[int, dict[str, Any] | Non
         if not good:
             told = f"each line must be custom_id, method 'POST', url '{ENDPOINT}', body"
             return _problem("invalid_line", told, number)
-        if custom_id in seen:
+        short = hashlib.blake2b(custom_id.encode(), digest_size=16).digest()
+        if short in seen:
             return _problem("duplicate_custom_id", "came before", number, "custom_id")
-        seen.add(custom_id)
+        seen.add(short)
         if number > MOST_LINES:
             return _problem("too_many_lines", f"at most {MOST_LINES}", number)
     return (len(seen), None) if seen else _problem("empty_file", "there is no line")
@@ -241,13 +273,6 @@ def _examined(server: Server, file: Row[Any]) -> tuple[int, dict[str, Any] | Non
 
 def _problem(code: str, message: str, line: int | None = None, param: str | None = None) -> tuple[int, dict[str, Any]]:
     return 0, {"code": code, "line": line, "message": message, "param": param}
-
-
-def _jobs_of(server: Server, batch_id: str) -> list[Job]:
-    query = select(jobs).join(batch_lines, batch_lines.c.job_id == jobs.c.id)
-    with server.database.read() as connection:
-        rows = connection.execute(query.where(batch_lines.c.batch_id == batch_id, jobs.c.deleted_at.is_(None))).all()
-    return [Job.of(row) for row in rows]
 
 
 def _set(server: Server, batch_id: str, **values: object) -> None:

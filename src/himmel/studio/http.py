@@ -1,7 +1,8 @@
-"""HTTP/1.1 with deadlines: a connection that says nothing, or reads nothing, is let go.
+"""HTTP/1.1 with deadlines: a connection that says nothing, reads nothing, or is one too many, is let go.
 
-Owns: how long headers may take to arrive, and how long an answer may lie unread. How long a body may take stands in
-``reception``, where it can be answered. uvicorn has neither, only one for connections that are idle between requests.
+Owns: how long headers may take to arrive, how long an answer may lie unread, and what becomes of more connections than
+an address may have (how many stands in ``connections``): they are answered once, and ended. How long a body may take
+stands in ``reception``, where it can be answered. uvicorn has none of it, only a deadline between requests.
 """
 
 from __future__ import annotations
@@ -11,21 +12,37 @@ import asyncio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from himmel.studio.connections import Connections
+from himmel.studio.reception import App
 
-def protocol(header_seconds: float, unread_seconds: float) -> type[H11Protocol]:
-    """A protocol for uvicorn with these deadlines."""
-    return type("Deadlines", (_Deadlines,), {"header_seconds": header_seconds, "unread_seconds": unread_seconds})
+REFUSED_SECONDS = 2.0  # a connection that is one too many has so long to ask, and to be told
+
+
+def protocol(header_seconds: float, unread_seconds: float, connections: Connections, refusal: App) -> type[H11Protocol]:
+    """A protocol for uvicorn with these deadlines; ``refusal`` answers on connections that are too many."""
+    known = {"header_seconds": header_seconds, "unread_seconds": unread_seconds}
+    return type("Deadlines", (_Deadlines,), {**known, "known": connections, "refusal": staticmethod(refusal)})
 
 
 class _Deadlines(H11Protocol):
     header_seconds: float
     unread_seconds: float
+    known: Connections
+    refusal: App
+    _counted: str | None = None
     _headers: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._headers = self.loop.call_later(self.header_seconds, self.timeout_keep_alive_handler)
+        patience = self.header_seconds
+        self._counted = self.known.key(self.client[0] if self.client else None)
+        if self._counted and not self.known.opened(self._counted):
+            if self.known.is_flood(self._counted):
+                return transport.abort()
+            self.app, patience = self.refusal, min(patience, REFUSED_SECONDS)
+        self._headers = self.loop.call_later(patience, self.timeout_keep_alive_handler)
+        return None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -49,6 +66,8 @@ class _Deadlines(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self._counted:
+            self.known.closed(self._counted)
         self._unset_keepalive_if_required()
         self._cancel_headers()
         self._cancel_unread()

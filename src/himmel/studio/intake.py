@@ -11,47 +11,22 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
 from himmel.errors import ApiError
-from himmel.media.probe import Limits
+from himmel.media.probe import NO_ROOM, Limits
+from himmel.studio.gate import Gate
 from himmel.studio.settings import Settings
+from himmel.studio.storage import full
 
 MEMORY = 240 << 20  # bytes of data in a child
 PICTURE_CPU = 5  # seconds
 CLIP_CPU = 20
 PATIENCE = 3  # by the clock, a child may take so much longer than by its own CPU: the machine is shared
 WAITING = 8  # how many may wait for a place; each holds a thread
-WAIT_SECONDS = 10.0
 LONGEST_ANSWER = 10_000
 WORDS = {"picture": ("image", "a JPEG, PNG or WebP picture"), "clip": ("video", "an MP4 clip")}
-
-
-class Gate:
-    """Lets ``places`` in at a time; a few more wait a while, all others are asked to come back."""
-
-    def __init__(self, places: int, waiting: int = WAITING, seconds: float = WAIT_SECONDS) -> None:
-        self._places, self._known = threading.Semaphore(places), threading.Semaphore(places + waiting)
-        self.seconds = seconds
-
-    @contextmanager
-    def passed(self) -> Iterator[None]:
-        """A place, until the block ends. Raises ApiError (503)."""
-        if not self._known.acquire(blocking=False):
-            raise _busy()
-        try:
-            if not self._places.acquire(timeout=self.seconds):
-                raise _busy()
-            try:
-                yield
-            finally:
-                self._places.release()
-        finally:
-            self._known.release()
 
 
 @dataclass(frozen=True)
@@ -69,19 +44,20 @@ class Intake:
 
     def __init__(self, settings: Settings) -> None:
         processors = os.cpu_count() or 1
-        self._pictures, self._clips = Gate(processors), Gate(max(1, processors // 2))
+        busy = "too many uploads are looked at already"
+        self._pictures, self._clips = Gate(busy, processors, WAITING), Gate(busy, max(1, processors // 2), WAITING)
         self.picture_limits = Limits(settings.upload_pixels, MEMORY, PICTURE_CPU)
         self.clip_limits = Limits(
             settings.clip_pixels, MEMORY, CLIP_CPU, settings.upload_frames, settings.upload_seconds
         )
 
     def picture(self, source: BinaryIO, param: str) -> BinaryIO:
-        """A clean PNG of a picture, from where the file stands. Raises ApiError (400, 413, 503)."""
+        """A clean PNG of a picture, from where the file stands. Raises ApiError (400, 413, 503, 507)."""
         with self._pictures.passed():
             return _asked("picture", source, self.picture_limits, param)[1]
 
     def clip(self, source: BinaryIO, param: str) -> Clip:
-        """What a clip is. Raises ApiError (400, 413, 503)."""
+        """What a clip is. Raises ApiError (400, 413, 503, 507)."""
         with self._clips.passed():
             found, answer = _asked("clip", source, self.clip_limits, param)
             answer.close()
@@ -107,8 +83,10 @@ def _asked(kind: str, source: BinaryIO, limits: Limits, param: str) -> tuple[dic
         )
         answer.seek(0)
         found = json.loads(answer.readline(LONGEST_ANSWER))
-    except (subprocess.SubprocessError, ValueError):  # it was killed, by its limits or by us
+    except (subprocess.SubprocessError, ValueError) as error:  # it was killed, by its limits or by us
         answer.close()
+        if getattr(error, "returncode", None) == NO_ROOM:
+            raise full() from None
         found = {"error": "decoding it takes too long, or does not end well"}
     if "error" in found:
         answer.close()
@@ -120,7 +98,3 @@ def _refused(kind: str, found: dict[str, Any], param: str) -> ApiError:
     word, allowed = WORDS[kind]
     status, code = (413, f"{word}_too_large") if found.get("too_large") else (400, f"invalid_{word}")
     return ApiError(status, code, f"this is not {allowed} that can be used: {found['error']}", param=param)
-
-
-def _busy() -> ApiError:
-    return ApiError(503, "busy", "too many uploads are looked at already; send it again", retry_after=5)

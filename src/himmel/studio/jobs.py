@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, select, update
 
 from himmel.studio import workers
-from himmel.studio.database import after_commit, jobs, previews
+from himmel.studio.database import after_commit, jobs, previews, some_of
 
 log = logging.getLogger("himmel.jobs")
 
@@ -104,7 +104,7 @@ def siblings(connection: Connection, found: Collection[Job]) -> dict[str, list[s
     if not groups:
         return {}
     together = func.coalesce(jobs.c.group_id, jobs.c.id).label("together")
-    mine = set(groups.values())
+    mine = some_of(set(groups.values()))
     wanted = (jobs.c.id.in_(mine) | jobs.c.group_id.in_(mine)) & jobs.c.deleted_at.is_(None)
     members: dict[str, list[str]] = {group: [] for group in mine}
     for row in connection.execute(select(jobs.c.id, together).where(wanted).order_by(jobs.c.number)):
@@ -119,7 +119,7 @@ def preview_of(connection: Connection, job_id: str) -> bytes | None:
 
 def find_all(connection: Connection, job_ids: Collection[str]) -> list[Job]:
     """The jobs of these numbers that there are, whoever's they are."""
-    query = select(jobs).where(jobs.c.id.in_(job_ids), jobs.c.deleted_at.is_(None))
+    query = select(jobs).where(jobs.c.id.in_(some_of(job_ids)), jobs.c.deleted_at.is_(None))
     return [Job.of(row) for row in connection.execute(query)]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
@@ -17,11 +16,19 @@ from urllib.parse import SplitResult, urlsplit
 import httpx2
 
 from himmel.errors import ApiError
+from himmel.studio.gate import Gate
+from himmel.studio.names import addresses_of
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that the open internet uses; the rest is local in some way
 RELAYS = ipaddress.ip_network("192.88.99.0/24")  # into IPv6 by 6to4
+PLACES, OF_ONE_ACCOUNT = 8, 4
+
+
+def gate() -> Gate:
+    """For requests that wait for other people's machines: each holds a thread for as long as those like."""
+    return Gate("too many requests wait for other servers already", PLACES, each=OF_ONE_ACCOUNT)
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,10 @@ class Outbound:
         self._target(url)
 
     def get(self, url: str) -> Answer:
-        """Fetch. Raises ApiError (400) for what may not be reached, does not answer in time, or is too large."""
+        """Fetch. Raises ApiError (400) for what may not be reached, does not answer in time, or is too large.
+
+        503 where too many names are looked up already.
+        """
         return self._send("GET", url, b"", {})
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
@@ -103,10 +113,11 @@ class Outbound:
         if parts.scheme not in self.schemes or not parts.hostname or "@" in parts.netloc:
             raise _unreachable(f"allowed: {' or '.join(self.schemes)}, a host, and no user name")
         try:
-            found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+            addresses = [ipaddress.ip_address(address) for address in addresses_of(parts.hostname, port)]
+        except TimeoutError:
+            raise _unreachable(f"the host '{parts.hostname[:100]}' is looked up too slowly") from None
         except (OSError, UnicodeError):
             raise _unreachable(f"the host '{parts.hostname[:100]}' is not known") from None
-        addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
         if not addresses or not all(map(self.allowed, addresses)):
             raise _unreachable(f"the host '{parts.hostname[:100]}' is not on the open internet")
         address = addresses[0]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection, func, select
 
-from himmel.studio.database import accounts, jobs
+from himmel.studio.database import accounts, jobs, some_of
 from himmel.studio.jobs import FINAL, Job, Status
 
 LEAST_COST = 1e-6  # compute-seconds: nothing is divided by zero
@@ -96,7 +96,7 @@ def _own(connection: Connection, waiting: list[Job]) -> dict[str, tuple[int, flo
         accounts.c.served,
         accounts.c.weight,
     )
-    theirs = jobs.c.account_id.in_({job.account_id for job in waiting}) & (jobs.c.status == Status.QUEUED)
+    theirs = jobs.c.account_id.in_(some_of({job.account_id for job in waiting})) & (jobs.c.status == Status.QUEUED)
     line = select(*columns).join(accounts, accounts.c.id == jobs.c.account_id).where(theirs).subquery()
-    rows = connection.execute(select(line).where(line.c.id.in_([job.id for job in waiting])))
+    rows = connection.execute(select(line).where(line.c.id.in_(some_of([job.id for job in waiting]))))
     return {row.id: (row.ahead, row.cost, row.served + row.cost / row.weight) for row in rows}

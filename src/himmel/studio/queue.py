@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
 from himmel.errors import ApiError
+from himmel.studio.audit import actor, record
 from himmel.studio.auth import check_key
 from himmel.studio.database import Database, accounts, jobs, previews, workers
 from himmel.studio.jobs import FINAL, Job, Status, find, first, move, tell
@@ -214,14 +215,18 @@ class Queue:
             return self._end(connection, job, Status.FAILED, error_code=code, error_message=message)
 
     def cancel(self, job_id: str, account_id: str | None = None, *, delete: bool = False) -> Job | None:
-        """End a job (of this account) that is not over, and with ``delete`` take it out of sight; None where none."""
+        """End a job (of this account) that is not over, and with ``delete`` take it out of sight; None where none.
+
+        Without an account it is an operator's act, which is kept in the audit log.
+        """
         with self.database.write() as connection:
             job = find(connection, job_id, account_id, lock=True)
             if job is None:
                 return None
             if job.status not in FINAL:
                 why = {"error_code": "cancelled", "error_message": "the job was cancelled"}
-                self._end(connection, job, Status.FAILED, **why)
+                if self._end(connection, job, Status.FAILED, **why) and account_id is None:
+                    record(connection, actor(), "job.cancelled", job_id, account=job.account_id)
             ended = _existing(connection, job_id)
             if delete:
                 connection.execute(update(jobs).where(jobs.c.id == job_id).values(deleted_at=self.now()))

@@ -38,6 +38,9 @@ class Settings:
     upload_seconds: float = 60.0
     header_seconds: float = 20.0
     body_seconds: float = 60.0
+    connections_per_address: int = 256
+    job_seconds: float = 600.0
+    job_megapixels: float = 20_000.0
     reserve_bytes: int = 500_000_000
     poll_ms: int = 1000
     alarm_addresses: int = 20
@@ -75,6 +78,10 @@ MEANING = {
     "upload_seconds": "Seconds that an uploaded clip may last.",
     "header_seconds": "How long the headers of a request may take to arrive.",
     "body_seconds": "How long a body may take before it must come fast enough, and how long an answer may lie unread.",
+    "connections_per_address": "Connections that one address may have open, 0 for any number; so may this machine and "
+    "the 'trusted_proxies', behind which everybody has one address.",
+    "job_seconds": "Seconds that a clip may be asked for.",
+    "job_megapixels": "Millions of pixels of all frames of one request together: width by height by frames by 'n'.",
     "reserve_bytes": "Disk space that stays free: below it no job is accepted.",
     "trusted_proxies": "Addresses of proxies that are believed whom they speak for (X-Forwarded-For), with commas.",
     "alarm_addresses": "A key that comes from more addresses within a minute is reported as leaked; 0 for never.",

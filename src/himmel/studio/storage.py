@@ -35,7 +35,8 @@ from himmel.studio.lock import locked
 
 log = logging.getLogger("himmel.studio")
 CHUNK = 1 << 20
-PART = 8 << 20  # bytes of an upload that are sent at a time
+PART = 5 << 20  # bytes of an upload that are sent at a time, the least that S3 takes; each has TRANSFER_SECONDS
+ASK_SECONDS, TRANSFER_SECONDS = 2, 10  # that a bucket has for one request without, and with, much to carry
 MARKER = ".himmel-files"
 SCRATCH = "tmp/"
 GRACE = 3600.0  # seconds that bytes stay although nothing speaks of them: what will may not be committed yet
@@ -66,7 +67,7 @@ class Storage:
         self.bulk: S3Store | LocalStore
         if url:
             bucket, self.prefix = _parsed(url)
-            self.quick, self.bulk = _bucket(bucket, timeout=2, retries=1), _bucket(bucket, timeout=60, retries=2)
+            self.quick, self.bulk = _bucket(bucket, ASK_SECONDS), _bucket(bucket, TRANSFER_SECONDS)
         else:
             self.prefix = "files/"
             self.quick = self.bulk = LocalStore(data_dir)
@@ -219,7 +220,9 @@ class Storage:
         except FileNotFoundError:
             pass
         # Old bytes are sent again: that is what makes them young in a bucket.
-        obstore.put(self.bulk, name, source, chunk_size=PART, max_concurrency=2)
+        # One part after another: each has the whole line, so that even half a megabyte a second is in time. Where the
+        # bucket falls silent the part ends after its seconds, and after as many again what undoes the upload.
+        obstore.put(self.bulk, name, source, chunk_size=PART, max_concurrency=1)
 
     def _name(self, digest: str) -> str:
         if not _digest_of(f"{digest[:2]}/{digest}"):
@@ -315,8 +318,11 @@ def _parsed(url: str) -> tuple[str, str]:
     return found[1], f"{prefix}/" if prefix else ""
 
 
-def _bucket(bucket: str, *, timeout: int, retries: int) -> S3Store:
-    """A bucket, with who we are and where it is from the AWS_* variables; ``timeout`` of one request in seconds."""
+def _bucket(bucket: str, timeout: int) -> S3Store:
+    """A bucket, with who we are and where it is from the AWS_* variables.
+
+    ``timeout`` in seconds is for one request and its repetition together: one that was silent is not repeated.
+    """
     endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
     options: Any = {
         "allow_http": endpoint.startswith("http://"),
@@ -324,7 +330,7 @@ def _bucket(bucket: str, *, timeout: int, retries: int) -> S3Store:
         "timeout": f"{timeout}s",
     }
     pauses: Any = {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=1), "base": 2}
-    again: Any = {"max_retries": retries, "retry_timeout": timedelta(seconds=timeout), "backoff": pauses}
+    again: Any = {"max_retries": 1, "retry_timeout": timedelta(seconds=timeout), "backoff": pauses}
     return S3Store(bucket, client_options=options, retry_config=again)
 
 

@@ -20,19 +20,21 @@ from sqlalchemy import Row
 from starlette.datastructures import UploadFile
 
 from himmel.errors import ApiError
-from himmel.spec import MAX_SEED
+from himmel.spec import MAX_SEED, Size
+from himmel.studio import outbound
 from himmel.studio.auth import Caller
 from himmel.studio.characters import find_character, keep_character
 from himmel.studio.files import find_file
-from himmel.studio.intake import Gate
 from himmel.studio.jobs import Job, Status, find
 from himmel.studio.schemas import CreateVideo, EditVideo, ExtendVideo, NewCharacter, Prompted, validated
 from himmel.studio.server import Server
+from himmel.studio.settings import Settings
 
 REFERENCE = "input_reference"
 LONGEST_URL = 20_971_520  # characters of an image_url, data URLs included
 LONGEST_TEXT = LONGEST_URL + 1_000_000  # bytes of a JSON body, or of a form's field
-FETCHES = Gate(8, waiting=0)  # each holds a thread as long as another server likes
+FETCHES = outbound.gate()
+USUAL_FPS = 24  # where a request leaves it to the model
 LONGEST_EXTENSION, LONGEST_EXTENDED, MOST_EXTENSIONS = 20, 120, 6  # seconds, seconds, times
 
 
@@ -132,6 +134,7 @@ def _once(key: str | None, *asked: object) -> tuple[str, str] | None:
 
 def _settled(server: Server, caller: Caller, body: CreateVideo, task: str) -> dict[str, Any]:
     """The request as it is kept: with the model that is meant and the seed that is used. Raises ApiError (400)."""
+    check_extent(server.settings, body)
     model = server.settings.model_for(body.model)
     if model != server.settings.model:
         raise ApiError(400, "model_not_found", f"there is no model '{body.model}' here", param="model")
@@ -145,6 +148,21 @@ def _settled(server: Server, caller: Caller, body: CreateVideo, task: str) -> di
         "seed": secrets.randbelow(MAX_SEED + 1) if body.seed is None else body.seed,
         "first_frame": None,
     }
+
+
+def check_extent(settings: Settings, body: CreateVideo) -> None:
+    """Raise ApiError (400) for more seconds or pixels than the operator lets one request have."""
+    seconds, size = float(body.seconds), Size.parse(body.size)
+    if seconds > settings.job_seconds:
+        told = f"seconds: a clip may last {settings.job_seconds:g} seconds on this server"
+        raise ApiError(400, "invalid_value", told, param="seconds")
+    a_second = size.width * size.height * (body.fps or USUAL_FPS) * body.n / 1e6
+    if seconds * a_second > settings.job_megapixels:
+        told = f"size: all frames of a request may have {settings.job_megapixels:g} megapixels together on this server"
+        allowed = (
+            f"{told}; at this size, frame rate and number that is {settings.job_megapixels / a_second:.1f} seconds"
+        )
+        raise ApiError(400, "invalid_value", allowed, param="size")
 
 
 def _given_clip(server: Server, account_id: str, fields: dict[str, Any]) -> Job | None:

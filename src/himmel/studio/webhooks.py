@@ -24,16 +24,18 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
+from himmel import logs
 from himmel.errors import ApiError
 from himmel.studio.audit import record
 from himmel.studio.database import Database, deliveries, webhook_endpoints
-from himmel.studio.outbound import Outbound
+from himmel.studio.outbound import Outbound, gate
 
 EVENTS = ("video.completed", "video.failed")
 PAUSES = (5, 30, 120, 600, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600)  # seconds before each further try
 KEEP_OLD_SECRET = 24 * 3600
 TOGETHER = 8  # deliveries at a time: a slow endpoint is waited for by itself
 MOST_ENDPOINTS = 20  # of an account
+ASKED = gate()  # for requests; deliveries have threads of their own
 
 
 def announce(connection: Connection, account_id: str, job_id: str, kind: str, now: float) -> None:
@@ -62,8 +64,11 @@ class Webhooks:
     now: Callable[[], float] = time.time
 
     def create(self, account_id: str, name: str, url: str, event_types: list[str]) -> Row[Any]:
-        """A new endpoint with a secret of its own. Raises ApiError (400) for a URL that may not be reached."""
-        self.outbound.check(url)
+        """A new endpoint with a secret of its own.
+
+        Raises ApiError: 400 for a URL that may not be reached, 429 for one too many, 503 where too many are looked at.
+        """
+        self._check(url)
         number, now = f"we_{secrets.token_hex(12)}", self.now()
         told = {"name": name, "url": url, "event_types": event_types, "created_at": now, "updated_at": now}
         new = webhook_endpoints.insert().values(id=number, account_id=account_id, secret=_new_secret(), **told)
@@ -84,10 +89,10 @@ class Webhooks:
         return row
 
     def change(self, account_id: str, endpoint_id: str, changes: Mapping[str, object]) -> Row[Any]:
-        """Change name, URL or event types. Raises ApiError (400, 404)."""
-        if "url" in changes:
-            self.outbound.check(str(changes["url"]))
+        """Change name, URL or event types. Raises ApiError (400, 404, 503)."""
         self.find(account_id, endpoint_id)
+        if "url" in changes:
+            self._check(str(changes["url"]))
         with self.database.write() as connection:
             same = _own(account_id, endpoint_id)
             connection.execute(update(webhook_endpoints).where(same).values(**changes, updated_at=self.now()))
@@ -112,8 +117,9 @@ class Webhooks:
 
     def test(self, account_id: str, endpoint_id: str, kind: str) -> int:
         """Send a sample event now; gives the status that the endpoint answered. Raises ApiError."""
-        body = _event(kind, "video_sample", self.now())
-        return self._deliver(self.find(account_id, endpoint_id), body["id"], json.dumps(body).encode())
+        body, endpoint = _event(kind, "video_sample", self.now()), self.find(account_id, endpoint_id)
+        with ASKED.passed():
+            return self._deliver(endpoint, body["id"], json.dumps(body).encode())
 
     def deliver_due(self) -> int:
         """Deliver what is due, some at a time, every endpoint in its turn; gives how many were tried."""
@@ -139,11 +145,18 @@ class Webhooks:
         with self.database.write() as connection:
             return connection.execute(mine.values(next_at=self.now(), attempts=0)).rowcount
 
+    def _check(self, url: str) -> None:
+        with ASKED.passed():
+            self.outbound.check(url)
+
     def _try(self, row: Row[Any]) -> None:
         try:
-            status = self._deliver(row, row[0], row.body.encode())
+            with logs.about(account_id=row.account_id):
+                status = self._deliver(row, row[0], row.body.encode())
             problem = None if 200 <= status < 300 else f"answered {status}"
         except ApiError as error:
+            if error.status == 503:
+                return  # we were too busy to try; it stays due
             problem = str(error)
         changes: dict[str, object] = {"attempts": row.attempts + 1, "problem": problem}
         if problem is None:

@@ -8,9 +8,11 @@ from sqlalchemy import exc
 
 from himmel import logs
 from himmel.cli.app import main
-from himmel.studio import audit
+from himmel.studio import audit, jobs
 from himmel.studio.server import Server
 from himmel.studio.settings import Settings
+
+REQUEST = {"model": "fake", "seconds": 1.0}
 
 
 @pytest.fixture
@@ -55,6 +57,24 @@ def test_webhooks_are_kept_with_their_account_and_host_alone(server, monkeypatch
     assert made.details == {"host": "example.org", "event_types": ["video.failed"]}
     assert changed.details["request_id"] == "req_1"
     assert "hidden" not in str(rows(server)) and hook.secret not in str(rows(server))
+
+
+def test_an_operators_cancellation_is_kept_with_it_and_an_accounts_own_is_not(server, monkeypatch):
+    account = server.keys.caller(f"Bearer {server.keys.create('anna')}").account_id
+    mine, others, done = (server.queue.accept(account, [REQUEST], 1.0).id for _ in range(3))
+    server.queue.cancel(mine, account)
+    server.queue.cancel(done, account)
+    with monkeypatch.context() as patched:
+        patched.setattr("himmel.studio.queue.record", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError), logs.about(account_id="operator"):
+            server.queue.cancel(others)
+    with server.database.read() as connection:
+        assert jobs.find(connection, others).status == "queued"  # what cannot be kept is not done
+    with logs.about(account_id="operator"):
+        server.queue.cancel(others)
+        server.queue.cancel(done)  # over already: nothing is done
+    [row] = [row for row in rows(server) if row.act == "job.cancelled"]
+    assert (row.who, row.subject, row.details) == ("operator", others, {"account": account})
 
 
 def test_an_act_that_is_undone_was_never_kept(server):

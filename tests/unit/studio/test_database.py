@@ -1,9 +1,14 @@
 """Migrations lead to the tables that the code knows, and SQLite is set up so that commits are kept."""
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import event
 
-from himmel.studio.database import Database, metadata
+from himmel.studio.auth import Caller, Keys
+from himmel.studio.database import Database, metadata, some_of
+from himmel.studio.jobs import find_all, siblings
+from himmel.studio.places import Places
 from himmel.studio.queue import Queue
 
 
@@ -40,3 +45,28 @@ def test_migrations_lead_to_the_tables_that_the_code_knows(tmp_path):
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
     database.close()
+
+
+def test_however_many_are_asked_for_together_the_statements_are_few(database, tmp_path):
+    keys = Keys(database, tmp_path)
+    queue, places = Queue(database, 30.0, 100, lambda: 1.0), Places(lambda: 1.0)
+    bearers, made = [], []
+    for number in range(20):
+        bearers.append(f"Bearer {keys.create(f'account {number}')}")
+        account = keys.caller(bearers[-1]).account_id
+        made.append(queue.accept(account, [{"model": "fake", "seconds": 1.0, "n": 2}] * 2, 1.0))
+    statements = set()
+    event.listen(database.engine, "before_cursor_execute", lambda *given: statements.add(given[2]))
+    for count in range(1, 21):
+        assert all(isinstance(caller, Caller) for caller in keys.callers(bearers[:count]))
+        with database.read() as connection:
+            found = find_all(connection, [job.id for job in made[:count]])
+            assert {job.id for job in found} == {job.id for job in made[:count]}
+            assert all(places.of(connection, found, 1)) and len(siblings(connection, found)) == count
+    assert len(statements) <= 4 * 6 + 2  # of each of the four one for 1, 2, 4, … 32; beginning, and all accounts
+
+
+@pytest.mark.parametrize(("count", "filled"), [(0, 0), (1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (100, 128)])
+def test_values_to_look_for_are_filled_up_with_the_last(count, filled):
+    values = [str(number) for number in range(count)]
+    assert some_of(values) == values + values[-1:] * (filled - count)

@@ -4,14 +4,14 @@ import dataclasses
 import io
 import subprocess
 import tempfile
-import threading
+from functools import partial
 
 import pytest
 from bombs import clip, picture
 from PIL import Image
 
 from himmel.errors import ApiError
-from himmel.studio.intake import Gate, Intake
+from himmel.studio.intake import Intake
 from himmel.studio.settings import Settings
 
 
@@ -75,36 +75,10 @@ def test_the_child_is_told_no_secrets(intake, monkeypatch):
     assert "secret" not in str(seen[0]["env"])
 
 
-def test_a_gate_lets_some_in_and_a_few_wait():
-    gate = Gate(places=1, waiting=1, seconds=60)
-    inside, over, went = threading.Event(), threading.Event(), threading.Event()
-
-    def first():
-        with gate.passed():
-            inside.set()
-            over.wait(60)
-
-    def second():
-        with gate.passed():
-            went.set()
-
-    threads = [threading.Thread(target=first), threading.Thread(target=second)]
-    threads[0].start()
-    assert inside.wait(60)
-    threads[1].start()
-    while gate._known.acquire(blocking=False):  # until the second one waits
-        gate._known.release()
-    with pytest.raises(ApiError) as refused, gate.passed():
-        pass
-    assert (refused.value.status, refused.value.retry_after) == (503, 5)
-    assert not went.is_set()
-    over.set()
-    for thread in threads:
-        thread.join()
-    assert went.is_set()
-
-
-def test_who_waits_too_long_is_sent_away():
-    gate = Gate(places=1, waiting=1, seconds=0.01)
-    with gate.passed(), pytest.raises(ApiError, match="send it again"), gate.passed():
-        pass
+def test_a_disk_without_room_for_the_answer_is_not_the_uploads_fault(intake, monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", partial(open, "/dev/full", "r+b", buffering=0))
+    for ask, content in ((intake.picture, picture("PNG")), (intake.clip, clip())):
+        with pytest.raises(ApiError) as refused:
+            ask(upload(content), "field")
+        assert (refused.value.status, refused.value.code) == (507, "storage_full")
+        assert refused.value.retry_after

@@ -1,6 +1,7 @@
 """Files by what is in them, in a folder and in a bucket alike: whole, once, and only where the store is ours."""
 
 import hashlib
+import http.server
 import io
 import os
 import shutil
@@ -16,6 +17,7 @@ import obstore
 import pytest
 
 from himmel.errors import ApiError, BadRequest
+from himmel.studio import storage as storage_module
 from himmel.studio.storage import CHUNK, GRACE, MARKER, PART, Storage
 
 
@@ -224,6 +226,51 @@ def test_a_bucket_that_does_not_answer_is_given_up_soon(bucket, monkeypatch, tmp
         begun = time.monotonic()
         assert refused(storage.put, io.BytesIO(b"a clip")) == UNAVAILABLE
         assert time.monotonic() - begun < 15  # our own limits make it 4; the library's would make it minutes
+
+
+class Stalling(http.server.BaseHTTPRequestHandler):
+    """A bucket that has nothing, takes no bytes, and never says so."""
+
+    over = threading.Event()
+
+    def do_HEAD(self):
+        self.send_response(404)
+        self.end_headers()
+
+    def do_POST(self):  # a large upload begins
+        names = "".join(f"<{name}>x</{name}>" for name in ("Bucket", "Key", "UploadId"))
+        told = f"<InitiateMultipartUploadResult>{names}</InitiateMultipartUploadResult>".encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    def do_PUT(self):
+        self.over.wait(60)
+
+    do_DELETE = do_PUT
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("size", [6, PART + 1], ids=["whole", "in parts"])
+def test_an_upload_that_stalls_is_given_up_soon(bucket, monkeypatch, tmp_path, size):
+    assert storage_module.ASK_SECONDS + 2 * storage_module.TRANSFER_SECONDS < 25  # what a request may wait for it
+    monkeypatch.setattr(storage_module, "TRANSFER_SECONDS", 1)
+    Storage(tmp_path, bucket).check()
+    monkeypatch.setattr(Stalling, "over", threading.Event())
+    stalling = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stalling)
+    threading.Thread(target=stalling.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{stalling.server_port}")
+    storage = Storage(tmp_path, bucket)
+    storage._marker_good_until = float("inf")
+    begun = time.monotonic()
+    assert refused(storage.put, io.BytesIO(bytes(size))) == UNAVAILABLE
+    assert time.monotonic() - begun < 10
+    Stalling.over.set()
+    stalling.shutdown()
+    stalling.server_close()
 
 
 def test_plain_http_only_where_the_endpoint_says_so(bucket, monkeypatch, tmp_path):
