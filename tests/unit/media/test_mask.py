@@ -86,6 +86,11 @@ def test_masks_that_cannot_be_read_are_named(tmp_path):
     whole = tmp_path / "whole.png"
     drawn(whole)
     (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:60])
-    for name, why in (("text.png", "PNG, JPEG"), ("cut.png", "truncated"), ("absent.png", "no such mask"), ("", "directory")):
+    for name, why in (
+        ("text.png", "PNG, JPEG"),
+        ("cut.png", "truncated"),
+        ("absent.png", "no such mask"),
+        ("", "directory"),
+    ):
         with pytest.raises(UnreadableMedia, match=why):
             read_mask(str(tmp_path / name), **CLIP, size=Size(160, 80))
