@@ -80,7 +80,7 @@ class Encoder:
 
         self.coding, self.errors = coding, errors
         self.shape = (size.height, size.width, 3)
-        # "bitexact" keeps library versions out of the file; the last two matter to streams only.
+        # "bitexact" keeps library versions out of the file.
         options = {"movflags": coding.layout, "fflags": "+bitexact"}
         if coding is STREAM:
             options |= {"frag_duration": str(round(FRAGMENT_SECONDS * 1e6)), "flush_packets": "1"}
@@ -163,7 +163,7 @@ def stream_errors(name: object) -> Iterator[None]:
     """A target that takes no more becomes StreamBroken of ``name``."""
     try:
         yield
-    except (BrokenPipeError, ConnectionError) as error:
+    except ConnectionError as error:
         raise StreamBroken(name, "its reader has gone") from error
     except OSError as error:
         raise StreamBroken(name, error.strerror or str(error)) from error

@@ -1,14 +1,20 @@
+import io
+import os
 import resource
 import signal
+import subprocess
+import sys
+from contextlib import suppress
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
 
-from himmel.errors import CannotWrite, UnreadableMedia
+from himmel.errors import CannotWrite, StreamBroken, UnreadableMedia
+from himmel.media.encoder import FRAGMENT_SECONDS
 from himmel.media.output_file import check_writable
-from himmel.media.video_io import iterate_frames, read_frames, read_metadata, write_video
+from himmel.media.video_io import iterate_frames, read_frames, read_metadata, stream_video, write_video
 from himmel.spec import Size
 
 SIZE = Size(64, 48)
@@ -106,13 +112,12 @@ def test_an_early_end_keeps_the_clip_that_was_there(tmp_path):
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (20, 48, 64, 3), dtype=np.uint8)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))  # the nearest thing to a full disk
     try:
         with pytest.raises(CannotWrite, match=r"clip\.mp4.*nothing was left behind"):
-            write_video(tmp_path / "clip.mp4", [noise], size=SIZE, fps=8)
+            write_video(tmp_path / "clip.mp4", [noise(20)], size=SIZE, fps=8)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
@@ -163,6 +168,174 @@ def test_looking_whether_a_place_is_writable_changes_nothing(tmp_path):
     assert path.read_bytes() == b"older"
 
 
+def noise(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, SIZE.height, SIZE.width, 3), dtype=np.uint8)
+
+
+def test_lossless_gives_every_value_back(tmp_path):
+    path = tmp_path / "clip.mp4"
+    frames = np.concatenate([noise(9), clip(4), np.full((1, *clip().shape[1:]), 255, np.uint8)])
+    assert write_video(path, [frames[:5], frames[5:]], size=SIZE, fps=8, metadata="recipe", lossless=True) == 14
+    assert (np.stack(list(iterate_frames(path))) == frames).all()
+    assert read_metadata(path) == "recipe"
+    write_video(path, [frames], size=SIZE, fps=8)
+    assert not (read_frames(path) == frames).all()  # else this shows nothing
+
+
+def test_lossless_too_gives_the_same_bytes_every_time(tmp_path):
+    files = set()
+    for _ in range(10):
+        write_video(tmp_path / "clip.mp4", [noise(6)], size=SIZE, fps=8, lossless=True)
+        files.add((tmp_path / "clip.mp4").read_bytes())
+    assert len(files) == 1
+
+
+@pytest.mark.parametrize(("fps", "size_of_chunk"), [(8, 4), (8, 1), (24, 3), (1, 1)])
+def test_a_stream_plays_before_it_ends(tmp_path, fps, size_of_chunk):
+    """At every moment the reader has all frames that were given, but a fragment's and one."""
+    held = int(FRAGMENT_SECONDS * fps) + 1
+    target, part = io.BytesIO(), tmp_path / "part.mp4"
+    frames = clip(24)
+
+    def chunks():
+        for start in range(0, 24, size_of_chunk):
+            if start > held:
+                part.write_bytes(target.getvalue())
+                seen = read_frames(part)
+                assert start - held <= len(seen) <= start
+                assert np.abs(seen.astype(int) - frames[: len(seen)]).mean() < 3
+            yield frames[start : start + size_of_chunk]
+
+    assert stream_video(target, chunks(), size=SIZE, fps=fps, metadata="recipe") == 24
+    part.write_bytes(target.getvalue())
+    assert len(read_frames(part)) == 24
+
+
+def test_a_streams_head_is_there_before_its_frames(tmp_path):
+    target = io.BytesIO()
+
+    def chunks():
+        head = target.getvalue()
+        assert [head[4:8], head[32:36]] == [b"ftyp", b"moov"]
+        assert '{"ein Bär": "海"}'.encode() in head
+        yield clip()
+
+    stream_video(target, chunks(), size=SIZE, fps=8, metadata='{"ein Bär": "海"}')
+    (tmp_path / "clip.mp4").write_bytes(target.getvalue())
+    assert read_metadata(tmp_path / "clip.mp4") == '{"ein Bär": "海"}'
+
+
+def test_a_stream_to_a_file_is_what_browsers_play_piece_by_piece(tmp_path):
+    path = tmp_path / "clip.mp4"
+    assert stream_video(path, [clip(24)], size=SIZE, fps=8) == 24
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        times = [packet.pts * packet.time_base for packet in container.demux(stream) if packet.size]
+    assert times == [index / 8 for index in range(24)]
+    boxes = top_level_boxes(path)
+    assert boxes[:4] == ["ftyp", "moov", "moof", "mdat"]
+    assert boxes.count("moof") == 12  # a quarter of a second each
+    assert 10 * np.log10(255**2 / ((read_frames(path).astype(float) - clip(24)) ** 2).mean()) > 35
+
+
+def test_what_ends_the_frames_of_a_stream_leaves_all_that_were_given(tmp_path):
+    def chunks():
+        yield clip(7)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stream_video(tmp_path / "clip.mp4", chunks(), size=SIZE, fps=8)
+    assert len(read_frames(tmp_path / "clip.mp4")) == 7
+
+
+def test_the_same_frames_give_the_same_stream_every_time():
+    streams = set()
+    for _ in range(20):
+        target = io.BytesIO()
+        stream_video(target, [noise(8)], size=SIZE, fps=8)
+        streams.add(target.getvalue())
+    assert len(streams) == 1
+
+
+def test_a_reader_that_goes_away_ends_the_stream_with_one_clear_error():
+    read, write = os.pipe()
+    given = 0
+
+    def chunks():
+        nonlocal given
+        for number in range(100):
+            if number == 3:
+                os.close(read)
+            given += 1
+            yield noise(4, number)
+
+    with open(write, "wb", buffering=1 << 20) as target, pytest.raises(StreamBroken, match="its reader has gone"):
+        stream_video(target, chunks(), size=SIZE, fps=8)
+    assert given <= 5
+
+
+def test_standard_output_ends_without_a_word_when_its_reader_goes(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, numpy\n"
+        "from himmel.errors import StreamBroken\n"
+        "from himmel.media.video_io import stream_video\n"
+        "from himmel.spec import Size\n"
+        "frames = numpy.random.default_rng(0).integers(0, 256, (40, 48, 64, 3), numpy.uint8)\n"
+        "try: stream_video(sys.stdout.buffer, [frames] * 10, size=Size(64, 48), fps=8)\n"
+        "except StreamBroken as error: sys.exit(7)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout.read(40)[4:8] == b"ftyp"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 7
+
+
+def test_a_full_disk_ends_a_stream_and_leaves_what_plays(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, before[1]))
+    try:
+        with pytest.raises(StreamBroken, match=r"clip\.mp4' ended early: File too large; what was written"):
+            stream_video(tmp_path / "clip.mp4", [noise(40)], size=SIZE, fps=8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    played = 0
+    with suppress(UnreadableMedia):  # the last fragment is cut
+        for _ in iterate_frames(tmp_path / "clip.mp4"):
+            played += 1
+    assert played > 4
+
+
+def test_streams_that_cannot_begin_are_refused(tmp_path):
+    with pytest.raises(CannotWrite, match="No such file"):
+        stream_video(tmp_path / "nowhere" / "clip.mp4", [clip()], size=SIZE, fps=8)
+    with pytest.raises(CannotWrite, match="directory"):
+        stream_video(tmp_path, [clip()], size=SIZE, fps=8)
+    with pytest.raises(ValueError, match="at least one frame"):
+        stream_video(io.BytesIO(), [], size=SIZE, fps=8)
+
+
+def test_clips_of_phones_are_read_upright(tmp_path):
+    """ISO 14496-12, track header: the matrix (0, 1, -1, 0) turns a clip a quarter clockwise."""
+    path = tmp_path / "phone.mp4"
+    frames = clip(2)
+    write_video(path, [frames], size=SIZE, fps=8, lossless=True)
+    data = bytearray(path.read_bytes())
+    matrix = data.index(b"tkhd") + 4 + 40
+    one = 1 << 16
+    for offset, value in enumerate((0, one, 0, -one, 0, 0)):
+        data[matrix + 4 * offset : matrix + 4 * offset + 4] = value.to_bytes(4, "big", signed=True)
+    path.write_bytes(data)
+    assert (read_frames(path) == np.rot90(frames, -1, (1, 2))).all()
+
+
 def test_pictures_are_read_upright_and_on_white(tmp_path):
     picture = Image.new("RGBA", (4, 2), (0, 0, 0, 0))
     picture.putpixel((0, 0), (255, 0, 0, 255))
@@ -182,6 +355,12 @@ def test_animated_pictures_have_all_their_frames(tmp_path):
     frames = [Image.fromarray(frame) for frame in clip(3)]
     frames[0].save(tmp_path / "clip.gif", save_all=True, append_images=frames[1:])
     assert read_frames(tmp_path / "clip.gif").shape == (3, 48, 64, 3)
+
+
+def test_a_photographs_hidden_thumbnail_is_no_frame(tmp_path):
+    frames = [Image.fromarray(frame) for frame in clip(2)]
+    frames[0].save(tmp_path / "phone.jpg", "MPO", save_all=True, append_images=frames[1:])
+    assert read_frames(tmp_path / "phone.jpg").shape == (1, 48, 64, 3)
 
 
 def test_a_limit_reads_no_further(tmp_path):
