@@ -111,6 +111,26 @@ def transformer(
     transformer_sitting(project, Recipe(run / "transformer", minutes, cooldown=cooldown), diets)
 
 
+@train.command("turbo")
+def turbo(
+    minutes: Minutes = 45.0,
+    preset: PresetName = "laptop",
+    run: RunFolder = RUN,
+    device: DeviceName = "auto",
+    cooldown: Cooldown = 0.5,
+    clips: Annotated[
+        int, typer.Option(parser=whole("clips", (1, 4096)), metavar="N", help="Clips in every step.")
+    ] = 16,
+) -> None:
+    """Distil Turbo, which needs 1 to 8 steps, from the run's transformer."""
+    from himmel.training.distil import ADAM_RATE, MUON_RATE, Diet
+    from himmel.training.loop import Recipe
+    from himmel.training.sittings import turbo_sitting
+
+    recipe = Recipe(run / "turbo", minutes, muon_rate=MUON_RATE, adam_rate=ADAM_RATE, cooldown=cooldown)
+    turbo_sitting(_project(preset, run, device), recipe, Diet(clips))
+
+
 @train.command("oracle")
 def oracle(
     output: Annotated[

@@ -3,8 +3,8 @@
 Owns: putting autoencoder, text encoder, tokenizer and transformer together; reading and writing the folder.
 
 A model's folder holds ``autoencoder.safetensors``, ``transformer.safetensors`` (with the text encoder),
-``turbo.safetensors`` (the few-step student, where there is one) and ``tokenizer.json``; what the weights are, whose, and
-how they were made stands in their headers.
+``turbo.safetensors`` (the few-step student, where there is one) and ``tokenizer.json``; what the weights are, whose,
+and how they were made stands in their headers.
 """
 
 from __future__ import annotations

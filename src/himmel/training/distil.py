@@ -42,6 +42,7 @@ from himmel.training.train_transformer import (
 from himmel.world.caption import caption
 from himmel.world.scene import Scene, sample_scene
 
+MUON_RATE, ADAM_RATE = 0.003, 5e-4  # half of the teacher's: it begins as one that can do much already
 GRID = 8  # the finest steps that the student takes
 BETWEEN = 2  # the teacher's steps to one of them
 LENGTHS = (1, 2, 4, 8)  # strides, in steps of the grid

@@ -6,7 +6,7 @@ A run is trained in as many sittings as there is time for; each goes on where th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -88,7 +88,7 @@ def transformer_sitting(project: Project, recipe: Recipe, diets: tuple[Diet, ...
 
 
 def turbo_sitting(project: Project, recipe: Recipe, diet: distil.Diet) -> Run:
-    """Distil the project's Turbo for the recipe's minutes from its transformer."""
+    """Distil the Turbo of the project's transformer for the recipe's minutes. Raises BadRequest where it has none."""
     teacher = Generator(project.generator_config())
     _load_average(project, "transformer", "transformer", teacher)
     return distil.distil(
@@ -182,6 +182,16 @@ def export(project: Project, target: Path) -> None:
             "log": _last_lines(project.folder / "transformer"),
         },
     )
+    if (project.folder / "turbo").exists():
+        _export_turbo(project, config, target)
+
+
+def _export_turbo(project: Project, config: GeneratorConfig, target: Path) -> None:
+    config = replace(config, transformer=replace(config.transformer, strides=True))
+    run = Run(Generator(config), Recipe(project.folder / "turbo", minutes=0))
+    run.restart_from_average()
+    made = {"steps": run.step, "hours": round(run.seconds / 3600, 2), "log": _last_lines(project.folder / "turbo")}
+    save_part(target / "turbo.safetensors", "transformer", run.model, config, LICENCE, made)
 
 
 def _material(vocabulary: Vocabulary) -> str:

@@ -1,0 +1,149 @@
+"""Turbo's student begins as its teacher, learns the teacher's paths, and is told what it needs to know."""
+
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+
+from himmel.engine.autoencoder import Autoencoder
+from himmel.engine.model import Generator, GeneratorConfig
+from himmel.engine.presets import TINY
+from himmel.engine.samplers import schedule
+from himmel.engine.shapes import Blocks
+from himmel.training import distil
+from himmel.training.distil import GRID, exam_loss, stride_loss
+from himmel.training.loop import Recipe
+from himmel.training.masks import Known, draw_known
+from himmel.training.train_transformer import Diet, TransformerTraining, train_tokenizer
+from himmel.world.render import Renderer
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(TINY.text, TINY.transformer, TINY.height, TINY.width, TINY.fps, TINY.frames))
+    for parameter in generator.parameters():
+        parameter.data += 0.03 * torch.randn_like(parameter)  # much starts at zero
+    return generator
+
+
+@pytest.fixture(scope="module")
+def training(vocabulary, atlas, teacher):
+    autoencoder = Autoencoder(TINY.autoencoder).eval()
+    tokenizer = train_tokenizer(vocabulary, TINY.text.tokens)
+    renderer = Renderer(atlas, TINY.height, TINY.width, TINY.fps)
+    return TransformerTraining(
+        vocabulary, renderer, autoencoder, tokenizer, teacher.text_encoder, (Diet(TINY.frames, 2),)
+    )
+
+
+@pytest.fixture(scope="module")
+def run(teacher, training, tmp_path_factory):
+    """Begun, not trained."""
+    folder = tmp_path_factory.mktemp("turbo")
+    return distil.distil(teacher, training, distil.Diet(clips=2, kept=2, reuse=2), Recipe(folder, minutes=1e-9))
+
+
+@pytest.fixture
+def teaching(teacher, run, training):
+    return distil._Teaching(teacher, run.model, training, 2, run)
+
+
+def test_the_student_begins_as_its_teacher(teacher, run):
+    known = dict(run.model.named_parameters())
+    for name, parameter in teacher.named_parameters():
+        assert torch.equal(known.pop(name), parameter)
+    assert list(known) == ["transformer.embed_stride.weight"]
+    assert not known["transformer.embed_stride.weight"].any()
+
+
+def test_a_path_leads_from_noise_along_the_guided_flow(teaching):
+    paths = teaching.exam()
+    assert paths.states.shape[0] == GRID + 1
+    assert 0.8 < paths.states[0].std() < 1.2
+    again = teaching.exam()
+    assert torch.equal(paths.states, again.states)  # an exam is always the same
+    ends = teaching._states(paths.past, paths.free, None, [""] * 2)[-1]
+    assert (ends - paths.states[-1]).abs().max() > 1e-3  # and the caption matters
+
+
+def test_known_frames_stay_where_they_are(teaching, vocabulary):
+    scenes = [distil.sample_scene(vocabulary, n) for n in range(2)]
+    known = Known((3, 4), ((3, False), (4, False)))
+    paths = teaching._batch(scenes, ["a cat", "a car"], known, own=False)
+    assert torch.equal(paths.states[-1][:, 3:], paths.past[:, 3:])
+    assert paths.free.tolist() == [1, 1, 1, 0, 0]
+    assert paths.ahead.times.tolist() == [3, 4, -1, -1]
+
+
+def test_a_perfect_student_has_no_error(teaching, training, run, monkeypatch):
+    """Whoever answers with the mean velocity of the path has learned all there is."""
+    paths = teaching.exam()
+    grid = schedule(GRID, run.model.config.shift)
+
+    def knowing(model, noisy, levels, clean, context, prompt, ahead, strides):
+        rows = torch.arange(len(noisy))[:, None], torch.arange(noisy.shape[1])[None]
+        end = (levels[..., None] - strides[..., None] - grid).abs().argmin(-1)
+        return (noisy - paths.states[(end, *rows)]) / strides[..., None, None, None]
+
+    assert exam_loss(run.model, training, paths, 2) > 1e-3
+    monkeypatch.setattr(distil, "velocities", knowing)
+    assert exam_loss(run.model, training, paths, 2) < 1e-8
+    monkeypatch.setattr(distil, "ANYWHERE", 0.0)
+    assert stride_loss(run.model, training, paths) < 1e-8
+
+
+def test_the_student_learns_a_path(teacher, training, teaching):
+    torch.manual_seed(0)
+    student = Generator(replace(teacher.config, transformer=replace(teacher.config.transformer, strides=True)))
+    student.load_state_dict(teacher.state_dict(), strict=False)
+    paths = teaching.exam()
+    before = exam_loss(student, training, paths, 4)
+    optimiser = torch.optim.Adam(student.parameters(), 3e-3)
+    for _ in range(15):
+        stride_loss(student, training, paths).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    with torch.no_grad():
+        assert exam_loss(student, training, paths, 4) < 0.8 * before
+
+
+def test_its_own_past_is_what_it_makes(teaching):
+    made = teaching._own(["a cat", "a car"], 5)
+    assert made.shape == (2, 5, TINY.transformer.latent_channels, 4, 4)
+    assert torch.allclose(made.square().mean(2), torch.ones(2, 5, 4, 4), atol=1e-2)
+
+
+def test_masks_are_a_mixture():
+    rng = random.Random(0)
+    drawn = [draw_known(13, rng) for _ in range(4000)]
+    nothing = sum(not known.ahead and not known.frames for known in drawn)
+    assert 0.57 < nothing / len(drawn) < 0.64
+    assert all(len(known.ahead) <= 4 for known in drawn)
+    assert any(alone for known in drawn for _, alone in known.ahead)
+    pictures = [known for known in drawn if known.ahead and not known.frames]
+    assert sum(known.ahead[-1][0] == 12 for known in pictures) > len(pictures) / 2
+    assert draw_known(1, rng) == Known()
+
+
+def test_blocks_are_told_their_own_strides(run, training, teaching, monkeypatch):
+    """Frames of a block share a stride; blocks differ; every one begins and ends on the grid."""
+    seen, paths = [], teaching.exam()
+
+    def spying(model, noisy, levels, clean, context, prompt, ahead, strides):
+        seen.append((levels, strides))
+        return noisy
+
+    monkeypatch.setattr(distil, "velocities", spying)
+    monkeypatch.setattr(distil, "ANYWHERE", 0.0)
+    grid = schedule(GRID, run.model.config.shift)
+    for _ in range(20):
+        stride_loss(run.model, training, paths)
+    levels, strides = (torch.cat(some) for some in zip(*seen, strict=True))
+    assert Blocks(5, TINY.transformer.block).of_frame == [0, 1, 1, 1, 2]
+    assert torch.equal(strides[:, 1], strides[:, 3]) and not torch.equal(strides[:, 0], strides[:, 1])
+    ends = levels - strides
+    for found in (levels, ends):
+        assert (found.flatten()[:, None] - grid).abs().min(1).values.max() < 1e-6
+    assert (ends < levels).all()
