@@ -1,9 +1,11 @@
-"""What becomes of a clip over a minute, in windows of five seconds: python benchmarks/length.py [--clips 8] [--seconds 60]
+"""What becomes of a clip over a minute, in windows of five seconds.
 
-Reads each window with the oracle (noun, setting, count), and measures mean and deviation of its colours, sharpness (mean
-gradient), and the step at the borders of blocks by the step within them. The last window should be like the first: the
-figures are means over clips, the last column says by how much of the first they differ. Motion is not asked: most events
-are over in a few seconds.
+    python benchmarks/length.py [--clips 8] [--seconds 60] [--full]
+
+Reads each window with the oracle (noun, setting, count), and measures mean and deviation of its colours, sharpness
+(mean gradient) and the step from frame to frame. The last window should be like the first: the figures are means over
+clips, the last column is the last window by the first. Motion is not asked: most events are over in a few seconds.
+Below the table: the step at the borders of blocks, and of latent frames, by the mean step elsewhere.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from himmel.backends.footage import GROUP
 from himmel.backends.native import NativeBackend
 from himmel.spec import VideoRequest
 from himmel.training.oracle import Oracle, answers, load_oracle
@@ -42,15 +45,27 @@ def main() -> None:
     motions = tuple(motion for motion in laptop.motions if motion in STAYING)
     calm = replace(laptop, motions=motions, p_several=0, p_two_steps=0, p_camera=0, p_weather=0)
     windows: list[list[dict[str, float]]] = []
+    seams: list[list[float]] = []
     for number in track(range(asked.clips), "clips"):
         scene = sample_scene(calm, 4 * 10**9 + number)
         said = caption(scene, random.Random(number), "en")
         wish = VideoRequest(said, seconds=asked.seconds, seed=number, size=backend.info.native_size,
                             turbo=False if asked.full else None)  # fmt: skip
         frames = np.concatenate([part for part in backend.generate(wish) if isinstance(part, np.ndarray)])
+        seams.append([border_step(frames, every) for every in (GROUP * backend.model.config.transformer.block, GROUP)])
         step = WINDOW * backend.info.native_fps
         windows.append([measured(oracle, scene, frames[i : i + step]) for i in range(0, len(frames) - step + 1, step)])
+    blocks, groups = np.mean(seams, 0)
     show(windows, f"{asked.model}, {'full' if asked.full else 'default'}, {asked.clips} clips of {asked.seconds:g} s")
+    print(f"step at the borders of blocks {blocks:.2f}, of latent frames {groups:.2f} times the others")
+
+
+def border_step(frames: np.ndarray, every: int) -> float:
+    """The mean step onto frames 1 + k · every, by the mean step onto the others; the first one is not counted."""
+    steps = np.abs(np.diff(frames.astype(float), axis=0)).mean((1, 2, 3))
+    border = np.arange(len(steps)) % every == 0
+    border[0] = False
+    return float(steps[border].mean() / steps[~border].mean())
 
 
 def measured(oracle: Oracle, scene: Scene, frames: np.ndarray) -> dict[str, float]:
