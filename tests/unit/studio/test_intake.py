@@ -76,9 +76,12 @@ def test_the_child_is_told_no_secrets(intake, monkeypatch):
 
 
 def test_a_disk_without_room_for_the_answer_is_not_the_uploads_fault(intake, monkeypatch):
+    asked = ((intake.picture, upload(picture("PNG"))), (intake.clip, upload(clip())))
+    for _, file in asked:
+        file.rollover()  # the upload has room, the answer has none
     monkeypatch.setattr(tempfile, "TemporaryFile", partial(open, "/dev/full", "r+b", buffering=0))
-    for ask, content in ((intake.picture, picture("PNG")), (intake.clip, clip())):
+    for ask, file in asked:
         with pytest.raises(ApiError) as refused:
-            ask(upload(content), "field")
+            ask(file, "field")
         assert (refused.value.status, refused.value.code) == (507, "storage_full")
         assert refused.value.retry_after
