@@ -45,6 +45,8 @@ class _Deadlines(H11Protocol):
         return None
 
     def data_received(self, data: bytes) -> None:
+        if not self.transport.get_write_buffer_size():  # the answers before were read, whatever comes next
+            self._cancel_unread()
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:  # a request has begun
             self._cancel_headers()
