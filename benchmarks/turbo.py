@@ -1,4 +1,6 @@
-"""Turbo against the full model on the same prompts: python benchmarks/turbo.py [--clips 96] [--steps 1,2,4,8] [--seeds 4]
+"""Turbo against the full model on the same prompts.
+
+    python benchmarks/turbo.py [--clips 96] [--steps 1,2,4,8] [--seeds 4]
 
 Reads clips of held-out scenes with the oracle. "Motion" is how much moves, by the full model: the mean size of the
 optical flow in a grid of cells over all clips. "Diversity" is the mean distance between clips of one
