@@ -70,7 +70,7 @@ def evaluate(
     _check(oracle, vocabulary)
     examined = tasks(vocabulary, plan)
     studio = _Studio(backend, atlas, plan, autoencoder)
-    about = _about(backend, oracle, vocabulary)
+    about = _about(backend, oracle, vocabulary, studio.request("x", 0).resolved(backend.info))
     journal = Journal(folder, about | {"plan": asdict(plan), "autoencoder": autoencoder is not None})
     makers: dict[str, Callable[[Task], Clip]] = {REAL: studio.real, GENERATED: studio.generated}
     if autoencoder is not None:
@@ -122,6 +122,7 @@ class _Studio:
             size=info.native_size,
             fps=info.native_fps,
             seed=seed,
+            turbo=self.plan.turbo,
         )
 
     def frames_of(self, prompt: str, seed: int, first_frame: str | None = None) -> np.ndarray:
@@ -230,7 +231,7 @@ def _check(oracle: Oracle, vocabulary: Vocabulary) -> None:
             )
 
 
-def _about(backend: Backend, oracle: Oracle, vocabulary: Vocabulary) -> dict[str, Any]:
+def _about(backend: Backend, oracle: Oracle, vocabulary: Vocabulary, request: VideoRequest) -> dict[str, Any]:
     info = backend.info
     weights = hashlib.sha256()
     for tensor in oracle.state_dict().values():
@@ -240,8 +241,9 @@ def _about(backend: Backend, oracle: Oracle, vocabulary: Vocabulary) -> dict[str
         "weight_hash": info.weight_hash,
         "size": str(info.native_size),
         "fps": info.native_fps,
-        "steps": info.default_steps,
-        "guidance": info.default_guidance,
+        "turbo": request.turbo,
+        "steps": request.steps,
+        "guidance": request.guidance,
         "oracle": weights.hexdigest()[:16],
         "vocabulary": asdict(vocabulary),
     }
