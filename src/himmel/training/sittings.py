@@ -182,7 +182,7 @@ def export(project: Project, target: Path) -> None:
             "log": _last_lines(project.folder / "transformer"),
         },
     )
-    if (project.folder / "turbo").exists():
+    if (project.folder / "turbo" / "state.safetensors").exists():
         _export_turbo(project, config, target)
 
 
