@@ -31,7 +31,12 @@ JOB = {
         "seed": 1,
         "steps": None,
         "guidance": None,
+        "turbo": None,
+        "task": "create",
         "first_frame": None,
+        "source": None,
+        "strength": None,
+        "mask": None,
     },
 }
 
