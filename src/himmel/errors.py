@@ -40,6 +40,13 @@ class NoRecipe(BadRequest):
         super().__init__(f"'{path}' carries no Himmel recipe: it was not made by Himmel, or its metadata was removed")
 
 
+class TaskNotSupported(HimmelError):
+    """What a model cannot do, although others may; ``task`` as in "edit clips"."""
+
+    def __init__(self, model: str, task: str) -> None:
+        super().__init__(f"the model '{model}' cannot {task} yet")
+
+
 class BadRecipe(BadRequest):
     """A recipe that this version of Himmel cannot follow: damaged, or written by another version."""
 

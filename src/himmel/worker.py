@@ -26,11 +26,12 @@ import numpy as np
 
 from himmel import logs
 from himmel.backends.protocol import Backend
-from himmel.errors import HimmelError
+from himmel.errors import HimmelError, TaskNotSupported
+from himmel.media.material import Material, look
 from himmel.media.recipe import Recipe, build_of_torch
 from himmel.media.thumbnails import Sheet, preview
 from himmel.media.video_io import write_video
-from himmel.spec import Progress, Size, VideoRequest
+from himmel.spec import RANGES, Clip, Gap, Progress, Remix, Size, VideoRequest
 
 log = logging.getLogger("himmel.worker")
 IDLE_SECONDS = 0.5
@@ -88,8 +89,9 @@ class Worker:
         except LeaseLost:
             log.info("is not ours any more", extra={"seconds": _since(begun)})
         except HimmelError as error:
-            log.warning("cannot be done", extra={"seconds": _since(begun), "error_code": "generation_failed"})
-            job.fail("generation_failed", str(error))
+            code = "task_not_supported" if isinstance(error, TaskNotSupported) else "generation_failed"
+            log.warning("cannot be done", extra={"seconds": _since(begun), "error_code": code})
+            job.fail(code, job.without_paths(str(error)))
         except httpx2.HTTPError:
             raise  # the server's trouble, not the job's: its lease runs out, and it is tried again
         except Exception:  # the next job may be a better one
@@ -100,8 +102,8 @@ class Worker:
 
     def _do(self, job: _LeasedJob) -> None:
         with tempfile.TemporaryDirectory() as name, job.kept_alive():
-            folder = Path(name)
-            settled = self._request(job, folder).resolved(self.backend.info)
+            job.folder = Path(name)
+            settled = _request(job).resolved(self.backend.info)
             assert settled.size and settled.fps
             recipe = Recipe.of(
                 settled,
@@ -110,32 +112,14 @@ class Worker:
                 himmel_version=version("himmel"),
                 build=build_of_torch(),
             )
-            sheet, video = Sheet(settled.frame_count), folder / "clip.mp4"
-            frames = self._frames(job, settled, sheet)
-            write_video(video, frames, size=settled.size, fps=settled.fps, metadata=recipe.to_json())
+            sheet, video = Sheet(settled.frame_count), job.folder / "clip.mp4"
+            frames, told = self._frames(job, settled, sheet), job.without_paths(recipe.to_json())
+            write_video(video, frames, size=settled.size, fps=settled.fps, metadata=told)
             details = {
                 "native_size": str(self.backend.info.native_size),
-                "settings": {"steps": settled.steps, "guidance": settled.guidance, "fps": settled.fps},
+                "settings": {name: getattr(settled, name) for name in ("steps", "guidance", "fps", "turbo")},
             }
             job.finish(video, sheet.thumbnail(), sheet.spritesheet(), details)
-
-    def _request(self, job: _LeasedJob, folder: Path) -> VideoRequest:
-        asked = job.request
-        first_frame = folder / "first-frame" if asked["first_frame"] else None
-        if first_frame:
-            first_frame.write_bytes(job.first_frame())
-        return VideoRequest(
-            prompt=asked["prompt"],
-            negative_prompt=asked["negative_prompt"],
-            model=asked["model"],
-            seconds=asked["seconds"],
-            size=Size.parse(asked["size"]),
-            fps=asked["fps"],
-            seed=asked["seed"],
-            steps=asked["steps"],
-            guidance=asked["guidance"],
-            first_frame=str(first_frame) if first_frame else None,
-        )
 
     def _frames(self, job: _LeasedJob, request: VideoRequest, sheet: Sheet) -> Iterator[np.ndarray]:
         """Frames as they are made; the sheet sees them too. Raises LeaseLost as soon as it is known."""
@@ -154,6 +138,41 @@ class Worker:
             made.close()
 
 
+def _request(job: _LeasedJob) -> VideoRequest:
+    """What the job asks for, its files fetched. Raises LeaseLost, UnreadableMedia."""
+    asked = job.request  # what a server lacks that is older than us is left open
+    first_frame = job.fetched("first-frame") if asked["first_frame"] else None
+    source = look(job.fetched("source")) if asked.get("source") else None
+    return VideoRequest(
+        prompt=asked["prompt"],
+        negative_prompt=asked["negative_prompt"],
+        model=asked["model"],
+        size=Size.parse(asked["size"]),
+        fps=asked["fps"] or (_rate(source) if source else None),
+        seed=asked["seed"],
+        turbo=asked.get("turbo"),
+        steps=asked["steps"],
+        guidance=asked["guidance"],
+        first_frame=str(first_frame) if first_frame else None,
+        **(_made_of(source, asked) if source else {"seconds": asked["seconds"]}),
+    )
+
+
+def _made_of(source: Material, asked: dict[str, Any]) -> dict[str, Any]:
+    """What of a request says how a clip becomes another, and how long that one is."""
+    path = str(source.path)
+    if asked["task"] == "extend":
+        parts = (Clip(path, 0.0, source.seconds), Gap(asked["seconds"]))
+        return {"seconds": sum(part.seconds for part in parts), "timeline": parts}
+    return {"seconds": source.seconds, "remix": Remix(path, asked["strength"], asked["mask"])}
+
+
+def _rate(source: Material) -> int:
+    """Whole frames a second that show a clip as it is, or nearly so."""
+    low, high = RANGES["fps"]
+    return round(min(max(source.fps, low), high))
+
+
 @dataclass
 class _LeasedJob:
     """A job that is ours as long as the server says so."""
@@ -170,6 +189,7 @@ class _LeasedJob:
     latest: np.ndarray | None = None  # frame, until it is shown
     kept_at: float = field(default_factory=time.monotonic)
     unkept: bytes | None = None  # state, until it is brought
+    folder: Path = Path()  # where its files lie while it is done
 
     def check(self) -> None:
         if self.lost:
@@ -212,23 +232,27 @@ class _LeasedJob:
         if len(state) <= LARGEST_STATE:
             self.unkept = state
 
-    def first_frame(self) -> bytes:
-        """The picture that the clip starts from."""
-        return self._get("first-frame")
+    def fetched(self, what: str) -> Path:
+        """A file that the clip is made from, brought here, however long it is."""
+        path = self.folder / what
+        url = f"/workers/jobs/{self.id}/{what}"
+        with self.client.stream("GET", url, params={"token": self.token}) as answer, path.open("wb") as file:
+            if answer.status_code == 409:
+                raise LeaseLost(self.id)
+            file.writelines(answer.raise_for_status().iter_bytes())
+        return path
+
+    def without_paths(self, text: str) -> str:
+        """A text in which files are named without the place where they lie: that tells nobody anything, and changes."""
+        return text.replace(f"{self.folder}{os.sep}", "")
 
     def state(self) -> bytes | None:
         """What another worker left to go on from; None where it cannot be had: then it is begun anew."""
         try:
-            return self._get("state")
+            return self.fetched("state").read_bytes()
         except httpx2.HTTPStatusError as error:
             log.warning("the state cannot be had (%d); begun anew", error.response.status_code)
             return None
-
-    def _get(self, what: str) -> bytes:
-        answer = self.client.get(f"/workers/jobs/{self.id}/{what}", params={"token": self.token})
-        if answer.status_code == 409:
-            raise LeaseLost(self.id)
-        return answer.raise_for_status().content
 
     def finish(self, video: Path, thumb: bytes, sheet: bytes, details: dict[str, Any]) -> None:
         """Bring the clip; a server that is away or full is tried again, for a clip is dear."""

@@ -48,8 +48,8 @@ const pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QD
 const picture = await toFile(Buffer.from(pixel, "base64"), "pixel.png", { type: "image/png" });
 const made = [await end(await client.videos.create({ prompt: "from a picture", input_reference: picture, ...small }))];
 seen.fromPicture = made[0].status;
-made.push(await client.videos.remix(first.id, { prompt: "a dog" }));
-seen.remixed = [made[1].error.code, made[1].remixed_from_video_id === first.id];
+made.push(await end(await client.videos.remix(first.id, { prompt: "a dog" })));
+seen.remixed = [made[1].status, made[1].remixed_from_video_id === first.id];
 
 const listed = [];
 for await (const video of client.videos.list({ limit: 1, order: "asc" })) listed.push(video.id);

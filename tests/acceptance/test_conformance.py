@@ -177,7 +177,7 @@ def test_a_character_has_a_name_and_a_clip_and_belongs_to_its_account(idle):
         idle.client("other-director").videos.get_character(made.id)
 
 
-def test_what_the_model_cannot_do_fails_with_a_code_and_never_gives_another_clip(running, clip):
+def test_clips_are_remixed_edited_and_extended(running, clip):
     client, video = clip
     of = {"video": {"id": video.id}}
     asked = {
@@ -186,12 +186,13 @@ def test_what_the_model_cannot_do_fails_with_a_code_and_never_gives_another_clip
         "extend": client.post("/videos/extensions", body={"prompt": "on", "seconds": "4", **of}, cast_to=type(video)),
     }
     for task, job in asked.items():
-        seen = client.videos.poll(job.id)  # answered with 200, so the client does not raise
-        assert (seen.status, seen.error.code) == ("failed", "task_not_supported")
+        seen = client.videos.poll(job.id)
+        assert (seen.status, seen.error) == ("completed", None)
         assert seen.remixed_from_video_id == (video.id if task == "remix" else None)
-        assert seen.himmel["parent_id"] == video.id
+        assert (seen.himmel["parent_id"], seen.himmel["task"]) == (video.id, task)
         assert (seen.model, seen.size) == (video.model, video.size)
         assert seen.seconds == ("5" if task == "extend" else "1")  # of an extension: both together
+        assert seen.himmel["strength"] == {"remix": 0.7, "edit": 0.6, "extend": None}[task]
     with pytest.raises(openai.NotFoundError):
         client.videos.remix("video_0", prompt="a dog")
 
@@ -241,8 +242,9 @@ def child(running, client, parent_id, **changes):
 
 def test_what_the_description_lacks_and_we_have(idle):
     client = idle.client()
-    extra = {"seed": 7, "steps": 3, "guidance": 2.5, "fps": 8, "negative_prompt": "a dog", "unheard_of": True}
+    said = {"seed": 7, "steps": 3, "guidance": 2.5, "fps": 8, "turbo": False}
+    extra = said | {"negative_prompt": "a dog", "unheard_of": True}
     video = client.videos.create(prompt="a cat", **SMALL, extra_body=extra)  # in a form: "7", "true"
-    assert video.himmel["settings"] == {"model": "fake", "seed": 7, "steps": 3, "guidance": 2.5, "fps": 8}
+    assert video.himmel["settings"] == {"model": "fake", **said}
     stopped = idle.wire(client).post(f"/videos/{video.id}/cancel").json()
     assert (stopped["status"], stopped["error"]["code"]) == ("failed", "cancelled")

@@ -30,7 +30,7 @@ def test_a_script_in_javascript_works(running, tmp_path):
         "kind": "video/mp4",
         "thumbnail": "image/webp",
         "fromPicture": "completed",
-        "remixed": ["task_not_supported", True],
+        "remixed": ["completed", True],
         "listed": True,
         "notFound": ["NotFoundError", 404, "video_not_found", "req_"],
         "unknownKey": ["AuthenticationError", 401, "invalid_api_key", "req_"],

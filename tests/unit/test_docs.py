@@ -13,7 +13,7 @@ import typer.main
 from himmel.cli.app import app
 from himmel.studio.app import make_app
 from himmel.studio.intake import WORDS
-from himmel.studio.schemas import CreateVideo, Himmel
+from himmel.studio.schemas import CreateVideo, EditVideo, ExtendVideo, Himmel, Prompted, RemixVideo
 from himmel.studio.server import Server
 from himmel.studio.settings import MEANING, Settings, variable
 
@@ -177,6 +177,9 @@ def test_the_page_of_the_api_knows_every_route_and_no_other(tmp_path: Path) -> N
 def test_the_page_of_the_api_knows_every_field_and_no_other() -> None:
     body = {row[0] for row in _table(VIDEOS_API, "Field")}
     assert body == {*CreateVideo.model_fields, "input_reference"}
+    remakes = {name for model in (EditVideo, ExtendVideo, RemixVideo) for name in model.model_fields}
+    own = remakes - set(Prompted.model_fields) | {"video"}
+    assert {row[0] for row in _table(VIDEOS_API, "Field of a remake")} == own
     assert {row[0] for row in _table(VIDEOS_API, "Field of himmel")} == set(Himmel.model_fields)
 
 

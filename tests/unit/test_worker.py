@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from himmel.backends import native
 from himmel.backends.fake import FakeBackend
-from himmel.errors import BadRequest
-from himmel.spec import Progress
+from himmel.backends.native import NativeBackend
+from himmel.errors import BadRequest, TaskNotSupported
+from himmel.media.video_io import read_frames, read_metadata, write_video
+from himmel.spec import Progress, Size
 from himmel.worker import Worker
 
 JOB = {
@@ -31,16 +34,21 @@ JOB = {
         "seed": 1,
         "steps": None,
         "guidance": None,
+        "turbo": None,
+        "task": "create",
         "first_frame": None,
+        "source": None,
+        "strength": None,
+        "mask": None,
     },
 }
 
 
 class Scripted:
-    """A server that gives out one job and answers results as it is told."""
+    """A server that gives out one job and answers results as it is told. ``files`` by the ends of their addresses."""
 
-    def __init__(self, *answers):
-        self.answers, self.seen, self.given = list(answers), [], False
+    def __init__(self, *answers, **files):
+        self.answers, self.seen, self.given, self.files = list(answers), [], False, files
 
     def __call__(self, request):
         path = request.url.path
@@ -54,7 +62,7 @@ class Scripted:
                 raise answer
             return httpx2.Response(answer)
         if request.method == "GET":
-            return httpx2.Response(200, content=b"as it was")
+            return httpx2.Response(200, content=self.files.get(self.seen[-1][0], b"as it was"))
         return httpx2.Response(204)
 
     def said(self, what):
@@ -108,7 +116,12 @@ def test_a_lost_lease_is_let_go(patient):
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(BadRequest("no such thing"), "generation_failed"), (ZeroDivisionError(), "worker_fault")]
+    ("error", "code"),
+    [
+        (BadRequest("no such thing"), "generation_failed"),
+        (TaskNotSupported("fake", "edit clips"), "task_not_supported"),
+        (ZeroDivisionError(), "worker_fault"),
+    ],
 )
 def test_a_job_that_cannot_be_done_is_failed_with_a_code(error, code):
     class Broken(FakeBackend):
@@ -147,3 +160,64 @@ def test_what_was_done_is_brought_and_gone_on_from(patient, monkeypatch):
     monkeypatch.setitem(JOB, "has_state", True)
     assert worker(server, Slow()).work_once()
     assert begun_with == [None, b"as it was"]
+
+
+def noise(tmp_path, frames=10, fps=8, side=32):
+    """A clip of nothing in particular, and its bytes."""
+    some = np.random.default_rng(0).integers(60, 190, (1, 1, side, 3), dtype=np.uint8)
+    shown = np.concatenate([np.broadcast_to(some, (1, side, side, 3)) + np.uint8(4 * n) for n in range(frames)])
+    write_video(tmp_path / "given.mp4", [shown], size=Size(side, side), fps=fps)
+    return tmp_path / "given.mp4"
+
+
+def made_of(monkeypatch, tmp_path, given, backend, **asked):
+    """What a worker makes of a clip: the whole answer, the frames and the metadata."""
+    asked = {"task": "remix", "source": "0" * 64, "size": "32x32", "strength": 0.7, "seconds": 1.25, **asked}
+    monkeypatch.setitem(JOB, "request", JOB["request"] | {"model": backend.info.name} | asked)
+    server = Scripted(204, source=given.read_bytes())
+    assert worker(server, backend).work_once()
+    assert server.said("failure") == []
+    [body] = server.said("result")
+    start = body.index(b"ftyp") - 4
+    (tmp_path / "made.mp4").write_bytes(body[start : body.index(b"\r\n--", start)])
+    return body, read_frames(tmp_path / "made.mp4"), read_metadata(tmp_path / "made.mp4")
+
+
+@pytest.fixture(params=["fake", "native"])
+def some_backend(request, monkeypatch):
+    if request.param == "fake":
+        return FakeBackend()
+    monkeypatch.setattr(native, "WEIGHTS", request.getfixturevalue("weights"))
+    return NativeBackend("pebble", "cpu")
+
+
+def test_an_extension_is_the_clip_itself_and_after_it_what_is_new(some_backend, monkeypatch, tmp_path):
+    given = noise(tmp_path)
+    body, made, told = made_of(monkeypatch, tmp_path, given, some_backend, task="extend", seconds=0.5, strength=None)
+    assert made.shape == (14, 32, 32, 3)  # at the clip's own rate, which is not the fake's
+    there = read_frames(given).astype(int)
+    assert np.abs(made[:10] - there).mean() < 4  # it was coded twice
+    assert np.abs(made[10:] - there[-1:]).mean() > 8
+    assert str(tmp_path) not in told and "/tmp" not in told  # places on the worker are nobody's business
+    assert b'"fps": 8' in body and b'"turbo": false' in body
+
+
+def test_a_remix_is_as_long_as_the_clip_and_an_edit_leaves_what_lies_outside(some_backend, monkeypatch, tmp_path):
+    given = noise(tmp_path)
+    there = read_frames(given).astype(int)
+    _, made, _ = made_of(monkeypatch, tmp_path, given, some_backend)
+    assert made.shape == there.shape
+    assert np.abs(made - there).mean() > 8
+    asked = {"task": "edit", "strength": 1.0, "mask": "50%,0,50%,100%"}
+    _, made, _ = made_of(monkeypatch, tmp_path, given, some_backend, **asked)
+    left, right = (np.abs(made - there)[:, :, half].mean() for half in (slice(0, 14), slice(18, 32)))
+    assert left < 5 < right / 2
+
+
+def test_what_a_worker_says_of_a_file_has_no_place_in_it(monkeypatch):
+    monkeypatch.setitem(JOB, "request", JOB["request"] | {"task": "edit", "source": "0" * 64, "strength": 0.5})
+    server = Scripted(source=b"no clip")
+    worker(server).work_once()
+    [body] = server.said("failure")
+    told = json.loads(body)
+    assert told["code"] == "generation_failed" and told["message"].startswith("cannot read 'source'")

@@ -7,14 +7,17 @@ server; no torch, no weights.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from itertools import chain, islice, repeat
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from himmel.media.scaling import crop_to
-from himmel.media.video_io import read_frames
+from himmel.backends.footage import Run, Stretch, picture_of, plan
+from himmel.media.mask import read_mask
+from himmel.media.material import look
 from himmel.spec import ModelInfo, Progress, Size, VideoRequest
 from himmel.words import Term, WordList
 
@@ -61,7 +64,10 @@ INFO = ModelInfo(
 
 
 class FakeBackend:
-    """Colour bars with a disc that crosses them; prompt, seed, steps and guidance decide colour and path."""
+    """Colour bars with a disc that crosses them; prompt, seed, steps and guidance decide colour and path.
+
+    Clips of a timeline are shown as they are, and a remix is the clip with the card over it, as strong as is asked.
+    """
 
     info = INFO
     words = WORDS
@@ -73,33 +79,75 @@ class FakeBackend:
         """See :meth:`himmel.backends.protocol.Backend.generate`."""
         settled = request.resolved(self.info)
         assert settled.size and settled.fps
-        first = None
-        if settled.first_frame:
-            first = crop_to(read_frames(Path(settled.first_frame), limit=1)[0], settled.size)
-        card = _Card(settled, settled.size)
-        count = settled.frame_count
+        made = [
+            piece.frames(settled.size, settled.fps) if isinstance(piece, Stretch) else _Take(settled, piece).frames()
+            for piece in plan(settled, self.info.native_fps)
+        ]
+        count, done = settled.frame_count, 0
         yield Progress(0, count, "sampling")
-        for start in range(0, count, CHUNK):
-            stop = min(start + CHUNK, count)
-            frames = np.stack([card.frame(index / settled.fps) for index in range(start, stop)])
-            if start == 0 and first is not None:
-                frames[0] = first
-            yield frames
-            yield Progress(stop, count, "decoding")
+        frames = chain.from_iterable(made)
+        while chunk := list(islice(frames, CHUNK)):
+            done += len(chunk)
+            yield np.stack(chunk)
+            yield Progress(done, count, "decoding")
+
+
+class _Take:
+    """One run of frames: what is to be seen at its positions. Opens every file. Raises BadRequest, UnreadableMedia."""
+
+    def __init__(self, request: VideoRequest, run: Run) -> None:
+        assert request.size and request.fps
+        self.request, self.run, self.size, self.fps = request, run, request.size, request.fps
+        self.pictures = {
+            round((place - run.first) / run.step): picture_of(part, request.size) for place, part in run.pictures
+        }
+        seconds = run.count / request.fps if run.loop else None
+        self.cards = [(place, _Card(replace(request, prompt=prompt), seconds)) for place, prompt in run.prompts]
+        self.source = look(Path(run.remix.path)) if run.remix else None
+        self.share = self._share() if run.remix else None
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """uint8 (H, W, 3), one by one."""
+        for index, (place, old) in enumerate(zip(self.run.positions, self._given(), strict=True)):
+            card = next(card for begin, card in reversed(self.cards) if begin <= place)
+            new = self.pictures[index] if index in self.pictures else card.frame(index / self.fps)
+            yield new if old is None else np.rint(old + (new.astype(np.float32) - old) * self.share).astype(np.uint8)
+
+    def _given(self) -> Iterator[np.ndarray | None]:
+        """The frames of the clip that is remixed."""
+        if self.source is None:
+            return repeat(None, self.run.count)
+        return self.source.sampled(self.size, self.fps, 0.0, self.run.count)
+
+    def _share(self) -> np.ndarray:
+        """How much of every pixel may become different, float (H, W, 1)."""
+        assert self.run.remix and self.source
+        remix, clip = self.run.remix, self.source
+        if remix.mask is None:
+            inside = np.ones((self.size.height, self.size.width))
+        else:
+            inside = read_mask(remix.mask, width=clip.width, height=clip.height, size=self.size).astype(float)
+        return inside[..., None] * remix.strength
 
 
 class _Card:
-    """The test card of one request: what stands still, and the disc's colour and path."""
+    """The test card of one request: what stands still, and the disc's colour and path.
 
-    def __init__(self, request: VideoRequest, size: Size) -> None:
+    Where ``loop`` says seconds, the disc goes round whole times in them.
+    """
+
+    def __init__(self, request: VideoRequest, loop: float | None = None) -> None:
         told = f"{request.prompt}\n{request.negative_prompt}\n{request.seed}\n{request.steps}\n{request.guidance}"
         digest = hashlib.sha256(told.encode()).digest()
+        assert request.size
+        self.size = request.size
         self.colour = np.array([digest[0], digest[1], digest[2]], np.uint8)
         self.turns_per_second = 0.25 + digest[3] / 512
+        if loop:
+            self.turns_per_second = max(1, round(loop * self.turns_per_second)) / loop
         self.phase = digest[4] / 256
-        self.still = _bars(size, f"TEST CARD · seed {request.seed}\n{request.prompt}")
-        self.rows, self.columns = np.mgrid[: size.height, : size.width]
-        self.size = size
+        self.still = _bars(self.size, f"TEST CARD · seed {request.seed}\n{request.prompt}")
+        self.rows, self.columns = np.mgrid[: self.size.height, : self.size.width]
 
     def frame(self, second: float) -> np.ndarray:
         """uint8 (H, W, 3) at this time."""

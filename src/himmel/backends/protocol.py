@@ -40,6 +40,6 @@ class Backend(Protocol):
         the generator cancels the work. With the ``state`` that a Progress of the same request offered, the frames
         until then come again without being worked out again; a state of another model is ignored.
 
-        Raises BadRequest for what the model cannot do, UnreadableMedia for a first frame that cannot be read; both
-        before the first yield.
+        Raises BadRequest for values that the model cannot do, TaskNotSupported where it cannot do this kind of
+        thing at all, UnreadableMedia for a picture or clip that cannot be read; all before the first yield.
         """

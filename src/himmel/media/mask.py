@@ -31,32 +31,44 @@ def read_mask(given: str, *, width: int, height: int, size: Size) -> np.ndarray:
     proportions. Bool (H, W) of ``size``, scaled and cropped like the clip's frames. Raises BadRequest for a box outside
     the clip, a picture of other proportions, and a mask that changes nothing; UnreadableMedia.
     """
-    box = BOX.fullmatch(given)
-    if box is None and given.count(",") == 3 and not Path(given).suffix:
-        raise BadRequest(f"box '{given}' is not understood; {HOW_BOXES_ARE}")
-    grey = _drawn_box(given, box.groups(), width, height) if box else _read_picture(Path(given), width, height)
+    grey = _drawn(box, width, height) if (box := box_of(given, width, height)) else _read_picture(given, width, height)
     mask = crop_to(np.repeat(grey[..., None], 3, axis=-1), size)[..., 0] >= 128
     if not mask.any():
         raise BadRequest(f"mask '{given}' changes nothing of the picture at {size}; white changes, black stays")
     return mask
 
 
-def _drawn_box(given: str, texts: tuple[str, ...], width: int, height: int) -> np.ndarray:
-    """White on black, uint8 (height, width)."""
+def box_of(given: str, width: int, height: int) -> tuple[int, int, int, int] | None:
+    """Left, top, right and bottom of a box in a clip of so many pixels; None for what is the path of a picture.
+
+    Raises BadRequest for a box that cannot be read or does not lie in the clip.
+    """
+    found = BOX.fullmatch(given)
+    if found is None:
+        if given.count(",") == 3 and not Path(given).suffix:
+            raise BadRequest(f"box '{given}' is not understood; {HOW_BOXES_ARE}")
+        return None
     left, top, wide, high = (
         float(text[:-1]) / 100 * side if text.endswith("%") else float(text)
-        for text, side in zip(texts, (width, height, width, height), strict=True)
+        for text, side in zip(found.groups(), (width, height, width, height), strict=True)
     )
     right, bottom = round(left + wide), round(top + high)
     if right > width or bottom > height or right <= round(left) or bottom <= round(top):
         raise BadRequest(f"box '{given}' does not lie in the clip of {width}x{height}; {HOW_BOXES_ARE}")
+    return round(left), round(top), right, bottom
+
+
+def _drawn(box: tuple[int, int, int, int], width: int, height: int) -> np.ndarray:
+    """White on black, uint8 (height, width)."""
+    left, top, right, bottom = box
     grey = np.zeros((height, width), np.uint8)
-    grey[round(top) : bottom, round(left) : right] = 255
+    grey[top:bottom, left:right] = 255
     return grey
 
 
-def _read_picture(path: Path, width: int, height: int) -> np.ndarray:
+def _read_picture(given: str, width: int, height: int) -> np.ndarray:
     """uint8 (h, w), of the proportions of ``width`` x ``height``, else BadRequest."""
+    path = Path(given)
     try:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image).convert("RGBA")

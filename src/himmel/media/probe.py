@@ -125,7 +125,7 @@ def _on_white(image: Any) -> Any:
 
 
 def read_clip(source: BinaryIO, limits: Limits) -> dict[str, Any]:
-    """What a clip is, every frame decoded. Raises BadRequest (TooLarge)."""
+    """What a clip is, upright, every frame decoded. Raises BadRequest (TooLarge)."""
     import av
 
     try:
@@ -159,7 +159,8 @@ def _decoded(container: Any, limits: Limits) -> dict[str, Any]:
     if first is None:
         raise BadRequest("it has no frames in it")
     seconds = last - first + float(1 / (stream.average_rate or count))
-    return {"kind": "mp4", "width": frame.width, "height": frame.height, "frames": count, "seconds": round(seconds, 3)}
+    width, height = (frame.height, frame.width) if frame.rotation % 180 else (frame.width, frame.height)
+    return {"kind": "mp4", "width": width, "height": height, "frames": count, "seconds": round(seconds, 3)}
 
 
 def _check_clip(width: int, height: int, frames: int, seconds: float, limits: Limits) -> None:

@@ -21,19 +21,19 @@ from himmel.studio.database import jobs
 from himmel.studio.jobs import FINAL, Job, Status, preview_of
 from himmel.studio.openapi import BY_NUMBER, FILE, body
 from himmel.studio.pages import ListOf, Wish, page_of, paging
-from himmel.studio.schemas import Character, CreateVideo, Deleted, EditVideo, ExtendVideo, NewCharacter, Prompted, Video
-from himmel.studio.server import Server, caller_of, manager_of, operator_of, server_of
-from himmel.studio.videos import (
-    LONGEST_TEXT,
-    REFERENCE,
-    create_video,
-    edit_video,
-    extend_video,
-    find_video,
-    new_character,
-    no_video,
-    remix_video,
+from himmel.studio.remakes import edit_video, extend_video, remix_video
+from himmel.studio.schemas import (
+    Character,
+    CreateVideo,
+    Deleted,
+    EditVideo,
+    ExtendVideo,
+    NewCharacter,
+    RemixVideo,
+    Video,
 )
+from himmel.studio.server import Server, caller_of, manager_of, operator_of, server_of
+from himmel.studio.videos import LONGEST_TEXT, REFERENCE, create_video, find_video, new_character, no_video
 
 MEDIA = {"video": "video/mp4", "thumbnail": "image/webp", "spritesheet": "image/jpeg"}
 TEXT = {"type": "string"}
@@ -46,7 +46,7 @@ FIRST_FRAME = {
 }
 CREATE = body(CreateVideo, form={REFERENCE: FILE}, json={REFERENCE: FIRST_FRAME})
 EDIT, EXTEND = (body(m, "video", form={"video": FILE}, json={"video": BY_NUMBER}) for m in (EditVideo, ExtendVideo))
-REMIX = body(Prompted, form={}, json={})
+REMIX = body(RemixVideo, form={}, json={})
 CONTENT: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole file.", "content": {kind: {"schema": FILE} for kind in MEDIA.values()}},
     206: {"description": "The part that `range` asked for.", "content": {"video/mp4": {"schema": FILE}}},
@@ -73,14 +73,14 @@ async def create(request: Request, server: TheServer, caller: TheCaller, once: K
 
 @router.post("/edits", status_code=201, openapi_extra=EDIT)
 async def edit(request: Request, server: TheServer, caller: TheCaller, once: Key = None) -> Video:
-    """Change a clip by a prompt. No model of ours can yet: the job fails with the code ``task_not_supported``."""
+    """Change a clip by a prompt, all of it or what lies in a box; what lies outside stays as it is."""
     fields = await read_body(request, server.settings.upload_bytes, LONGEST_TEXT)
     return await run_in_threadpool(lambda: server.shown(edit_video(server, caller, fields, once)))
 
 
 @router.post("/extensions", status_code=201, openapi_extra=EXTEND)
 async def extend(request: Request, server: TheServer, caller: TheCaller, once: Key = None) -> Video:
-    """Go on from a clip. No model of ours can yet: the job fails with the code ``task_not_supported``."""
+    """Go on from a clip: the answer's clip is the given one and, after it, the new seconds."""
     fields = await read_body(request, server.settings.upload_bytes, LONGEST_TEXT)
     return await run_in_threadpool(lambda: server.shown(extend_video(server, caller, fields, once)))
 
@@ -100,7 +100,7 @@ def get_character(character_id: str, server: TheServer, caller: TheCaller) -> Ch
 
 @router.post("/{video_id}/remix", status_code=201, openapi_extra=REMIX)
 async def remix(video_id: str, request: Request, server: TheServer, caller: TheCaller, once: Key = None) -> Video:
-    """Make a clip anew in another way. No model of ours can yet: the job fails, see edits."""
+    """Make a clip anew in another way, as far from it as ``strength`` says."""
     fields = await read_body(request, server.settings.upload_bytes, LONGEST_TEXT)
 
     def remixed() -> Video:

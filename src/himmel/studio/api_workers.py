@@ -74,6 +74,7 @@ class Made(BaseModel):
     steps: int
     guidance: float
     fps: int
+    turbo: bool | None = None  # a worker that is older than this field says nothing of it
 
 
 class Details(BaseModel):
@@ -130,6 +131,11 @@ def beat(job_id: str, body: Beat, server: TheServer) -> None:
 @router.get("/jobs/{job_id}/first-frame")
 def first_frame(job_id: str, token: int, request: Request, server: TheServer) -> Response:
     return _file(request, server, job_id, _leased(server, job_id, token).request["first_frame"])
+
+
+@router.get("/jobs/{job_id}/source")
+def source(job_id: str, token: int, request: Request, server: TheServer) -> Response:
+    return _file(request, server, job_id, _leased(server, job_id, token).request.get("source"))
 
 
 @router.get("/jobs/{job_id}/state")

@@ -27,10 +27,11 @@ from himmel.studio.files import find_file, keep_file
 from himmel.studio.gate import Gate
 from himmel.studio.jobs import FINAL, Status, find_all
 from himmel.studio.lock import locked
+from himmel.studio.remakes import maker_of
 from himmel.studio.schemas import Video
 from himmel.studio.server import Server
 from himmel.studio.strict_json import parsed
-from himmel.studio.videos import LONGEST_TEXT, create_video
+from himmel.studio.videos import LONGEST_TEXT
 
 log = logging.getLogger("himmel.batches")
 ENDPOINT = "/v1/videos"
@@ -172,7 +173,9 @@ def _feed_line(server: Server, batch: Row[Any], number: int, line: dict[str, Any
     job_id, error = None, None
     try:
         once = f"{batch.id}/{number}"  # fed again after a crash, a line is still one job
-        job_id = create_video(server, server.keys.holder(batch.key_id), line["body"], once).id
+        make = maker_of(line["url"])
+        assert make  # every line was looked at when the batch was made
+        job_id = make(server, server.keys.holder(batch.key_id), line["body"], once).id
     except ApiError as problem:
         if problem.status == 429 or problem.status >= 500:
             return False  # the queue's or the disk's trouble, not the line's
@@ -256,11 +259,13 @@ def _examined(server: Server, file: Row[Any]) -> tuple[int, dict[str, Any] | Non
             line = parsed(text)
             custom_id, whole = line["custom_id"], isinstance(line["body"], dict)
             named = isinstance(custom_id, str) and len(custom_id) <= LONGEST_ID
-            good = (line["method"], line["url"]) == ("POST", ENDPOINT) and named and whole
+            good = line["method"] == "POST" and maker_of(line["url"]) and named and whole
         except (ApiError, KeyError, TypeError):
             good = False
         if not good:
-            told = f"each line must be custom_id, method 'POST', url '{ENDPOINT}', body"
+            told = (
+                f"each line must be custom_id, method 'POST', url '{ENDPOINT}' or one below it that makes clips, body"
+            )
             return _problem("invalid_line", told, number)
         short = hashlib.blake2b(custom_id.encode(), digest_size=16).digest()
         if short in seen:

@@ -31,7 +31,7 @@ WORDS = {"picture": ("image", "a JPEG, PNG or WebP picture"), "clip": ("video", 
 
 @dataclass(frozen=True)
 class Clip:
-    """What an uploaded clip was found to be: pixels, frames, seconds."""
+    """What an uploaded clip was found to be: pixels of the upright picture, frames, seconds."""
 
     width: int
     height: int

@@ -12,7 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from sqlalchemy import Row
 
 from himmel.errors import ApiError, BadRequest
-from himmel.spec import RANGES, Size
+from himmel.media.mask import BOX
+from himmel.spec import RANGES, STRENGTH, Size
 from himmel.studio.jobs import Job, Status
 from himmel.studio.places import Place
 
@@ -20,6 +21,7 @@ LONGEST_PROMPT = 32_000
 DEFAULT_SIZE = "720x1280"
 MOST_CHARACTERS = 2
 MOST_AT_ONCE = 10
+LONGEST_BOX = 80  # characters
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -69,10 +71,13 @@ class Sampling(BaseModel):
     guidance: float | None = _within("guidance")
     fps: int | None = _within("fps")
     negative_prompt: str = Field(default="", max_length=LONGEST_PROMPT)
+    turbo: bool | None = Field(default=None, description="Whether the model's few-step student makes the clip.")
+    n: int = Field(default=1, ge=1, le=MOST_AT_ONCE, description="Clips of this prompt, with seeds that follow on.")
+    priority: int = Field(default=0, ge=-9, le=9, description="Before or after other clips of the same account.")
 
 
 class Prompted(Sampling):
-    """The body of a remix, and what all bodies that make a clip have."""
+    """What all bodies that make a clip have."""
 
     prompt: str = Field(min_length=1, max_length=LONGEST_PROMPT)
 
@@ -90,8 +95,6 @@ class CreateVideo(Prompted):
     model: str = Field(default="sora-2", min_length=1, max_length=120)
     seconds: Seconds = "4"
     size: str = Field(default=DEFAULT_SIZE, description="WIDTHxHEIGHT, even numbers from 16 to 4096.")
-    n: int = Field(default=1, ge=1, le=MOST_AT_ONCE, description="Clips of this prompt, with seeds that follow on.")
-    priority: int = Field(default=0, ge=-9, le=9, description="Before or after other clips of the same account.")
     characters: list[CharacterId] = Field(default=[], max_length=MOST_CHARACTERS)
 
     @field_validator("size")
@@ -103,15 +106,34 @@ class CreateVideo(Prompted):
             raise ValueError(str(error)) from None
 
 
+def _strength(default: float) -> Any:
+    low, high = STRENGTH
+    return Field(default=default, ge=low, le=high, description="How much may become different: little to everything.")
+
+
+class RemixVideo(Prompted):
+    """The body of POST /v1/videos/{video_id}/remix."""
+
+    strength: float = _strength(0.7)
+
+
 class EditVideo(Prompted):
     """The body of POST /v1/videos/edits, beside the ``video``; a file needs a ``model`` too."""
 
     model: str | None = Field(default=None, min_length=1, max_length=120)
+    strength: float = _strength(0.6)
+    mask: str | None = Field(
+        default=None,
+        max_length=LONGEST_BOX,
+        pattern=f"^{BOX.pattern}$",
+        description="What may change: a box, left,top,width,height in pixels or percent of the clip.",
+    )
 
 
-class ExtendVideo(EditVideo):
+class ExtendVideo(Prompted):
     """The body of POST /v1/videos/extensions, beside the ``video``; ``seconds`` are added to it."""
 
+    model: str | None = Field(default=None, min_length=1, max_length=120)
     seconds: Seconds
 
 
@@ -136,6 +158,7 @@ class Used(BaseModel):
     steps: int | None
     guidance: float | None
     fps: int | None
+    turbo: bool | None
 
 
 class Himmel(BaseModel):
@@ -146,6 +169,9 @@ class Himmel(BaseModel):
     settings: Used = Field(description="The settings that are used, the seed among them.")
     seed: int
     native_size: str | None = Field(description="The size that the model drew at, before scaling.")
+    task: Literal["create", "edit", "extend", "remix"]
+    strength: float | None = Field(description="How much of the clip that it was made from might become different.")
+    mask: str | None = Field(description="The box of that clip that might change.")
     compute_seconds: float | None = Field(description="What the job cost.")
     parent_id: str | None = Field(description="The clip that this one was made from.")
     refusal_rule: str | None = Field(description="The rule by which the request was refused before any work.")
@@ -193,9 +219,14 @@ class Video(BaseModel):
             himmel=Himmel(
                 queue_position=place.ahead if place and job.status == Status.QUEUED else None,
                 eta_seconds=place.seconds if place else None,
-                settings=Used(**{name: request[name] for name in Used.model_fields} | job.details.get("settings", {})),
+                settings=Used(
+                    **{name: request.get(name) for name in Used.model_fields} | job.details.get("settings", {})
+                ),
                 seed=request["seed"],
                 native_size=job.details.get("native_size"),
+                task=request.get("task", "create"),
+                strength=request.get("strength"),
+                mask=request.get("mask"),
                 compute_seconds=round(job.cost, 3) if job.status == Status.COMPLETED else None,
                 parent_id=job.parent_id,
                 refusal_rule=job.details.get("refusal_rule"),

@@ -52,12 +52,12 @@ class Space:
 
     def check_jobs(self, request: dict[str, Any], count: int) -> None:
         """Raise ApiError (507) where the results of so many more jobs would have no room."""
-        self.check(self._need(count, count * float(request["seconds"]), request["size"]))
+        self.check(self._need(count, count * _seconds(request), request["size"]))
 
     def take(self, request: dict[str, Any], count: int) -> None:
         """So many jobs were accepted: their results count from now on."""
         with self._lock:
-            self._needed += self._need(count, count * float(request["seconds"]), request["size"])
+            self._needed += self._need(count, count * _seconds(request), request["size"])
 
     def needed(self) -> float:
         """Bytes that the results of all accepted jobs will have."""
@@ -68,18 +68,27 @@ class Space:
 
     def learn(self, job: Job, stored: int) -> None:
         """Remember how many bytes the result of a job has: more is believed at once, less bit by bit."""
-        found = stored / (job.request["seconds"] * _pixels(job.request["size"]))
+        found = stored / (_seconds(job.request) * _pixels(job.request["size"]))
         self.rate = max(found, LEAST_RATE, 0.9 * self.rate + 0.1 * found)
 
     def _count(self) -> float:
         size = jobs.c.request["size"].as_string()
-        seconds = func.sum(jobs.c.request["seconds"].as_float())
+        made, kept = (func.sum(jobs.c.request[name].as_float()) for name in ("seconds", "kept_seconds"))
         with self.database.read() as connection:
-            open_jobs = select(func.count(), seconds, size).where(jobs.c.status.not_in(FINAL)).group_by(size)
+            open_jobs = (
+                select(func.count(), made + func.coalesce(kept, 0.0), size)
+                .where(jobs.c.status.not_in(FINAL))
+                .group_by(size)
+            )
             return sum((self._need(*row) for row in connection.execute(open_jobs)), 0.0)
 
     def _need(self, count: int, seconds: float, size: str) -> float:
         return count * LEAST + self.rate * seconds * _pixels(size)
+
+
+def _seconds(request: dict[str, Any]) -> float:
+    """How long the finished clip is: what is made, and what is kept of the clip that it goes on from."""
+    return float(request["seconds"]) + float(request.get("kept_seconds") or 0)
 
 
 def _pixels(size: str) -> int:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, select
 from himmel.errors import BadRequest
 from himmel.studio.batches import OVER
 from himmel.studio.database import batches, characters, files, jobs
+from himmel.studio.jobs import FINAL
 from himmel.studio.lock import locked
 from himmel.studio.server import Server
 from himmel.studio.storage import GRACE, SCRATCH, Entry
@@ -69,6 +70,9 @@ def spoken_of(connection: Connection, since: float) -> set[str]:
     columns = (jobs.c.results, jobs.c.request["first_frame"], jobs.c.state_digest)
     for results, frame, state in connection.execute(select(*columns).where(kept)):
         found.update(results.values(), filter(None, [frame, state]))
+    # The clip that another is made from: also where it was deleted, but no longer than the job may still run.
+    sources = select(jobs.c.request["source"].as_string()).where(jobs.c.status.not_in(FINAL))
+    found.update(filter(None, connection.scalars(sources)))
     found.update(connection.scalars(select(characters.c.digest)))
     kept = files.c.deleted_at.is_(None) | (files.c.deleted_at > since)
     needed = select(batches.c.input_file_id).where(batches.c.status.not_in(OVER))

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import struct
 import subprocess
 import sys
 
@@ -13,7 +14,10 @@ from bombs import bombs, clip, long_mp4, picture
 from PIL import Image, PngImagePlugin
 
 from himmel.errors import BadRequest
+from himmel.media.material import look
 from himmel.media.probe import Limits, TooLarge, read_clip, read_picture
+from himmel.media.video_io import write_video
+from himmel.spec import Size
 
 LIMITS = Limits(pixels=1_000_000, memory=240 << 20, cpu=20, frames=100, seconds=10)
 
@@ -87,6 +91,18 @@ def test_too_many_pixels_are_refused_before_they_are_decoded():
 def test_a_sound_clip_is_told_as_it_is():
     told = read_clip(io.BytesIO(clip(frames=24)), LIMITS)
     assert told == {"kind": "mp4", "width": 64, "height": 64, "frames": 24, "seconds": 2.0}
+
+
+def test_a_clip_that_lies_on_its_side_is_told_upright(tmp_path):
+    write_video(tmp_path / "clip.mp4", [np.zeros((2, 48, 80, 3), np.uint8)], size=Size(80, 48), fps=12)
+    content = bytearray((tmp_path / "clip.mp4").read_bytes())
+    matrix = content.index(b"tkhd") + 44
+    content[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)  # as phones do
+    told = read_clip(io.BytesIO(content), LIMITS)
+    assert (told["width"], told["height"]) == (48, 80)
+    (tmp_path / "clip.mp4").write_bytes(content)
+    seen = look(tmp_path / "clip.mp4")  # what the worker will see
+    assert (seen.width, seen.height) == (48, 80)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 import pytest
 
 from himmel.errors import ApiError
+from himmel.studio.remakes import edit_video
 from himmel.studio.schemas import CreateVideo
 from himmel.studio.server import Server
 from himmel.studio.settings import Settings
-from himmel.studio.videos import check_extent, create_video, edit_video
+from himmel.studio.videos import check_extent, create_video
 
 
 def body(**more):
