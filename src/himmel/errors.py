@@ -47,6 +47,14 @@ class BadRecipe(BadRequest):
         super().__init__(f"cannot follow the recipe in '{path}': {why}; the Himmel that made it can")
 
 
+class BadStoryboard(BadRequest):
+    """A storyboard that cannot be followed; the text names the line, counted from one."""
+
+    def __init__(self, path: object, line: int, why: str) -> None:
+        super().__init__(f"{path} line {line}: {why}")
+        self.line = line
+
+
 class CannotWrite(HimmelError):
     """An output that could not be written; nothing half-written is left behind."""
 
