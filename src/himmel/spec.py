@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from himmel.errors import BadRequest
 
@@ -21,6 +21,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "guidance": (0, 30),
 }
 STRENGTH = (0.01, 1.0)  # of a remix
+TURBO_STEPS = 4  # Turbo's usual number of steps
 
 
 @dataclass(frozen=True, order=True)
@@ -105,9 +106,10 @@ class Remix:
 class VideoRequest:
     """One clip that somebody wants.
 
-    ``None`` for size, fps, steps or guidance means the model's own default; a backend resolves them
-    with :meth:`resolved`, and a recipe always carries the resolved values. ``timeline`` says what the clip is put
-    together of, in order; then ``seconds`` is their sum. With ``loop`` its end goes over into its beginning.
+    ``None`` for size, fps, turbo, steps or guidance means the model's own default; a backend resolves them
+    with :meth:`resolved`, and a recipe always carries the resolved values. ``turbo`` says whether the model's few-step
+    student makes the clip. ``timeline`` says what the clip is put together of, in order; then ``seconds`` is their sum.
+    With ``loop`` its end goes over into its beginning.
     """
 
     prompt: str
@@ -117,6 +119,7 @@ class VideoRequest:
     size: Size | None = None
     fps: int | None = None
     seed: int = 0
+    turbo: bool | None = None
     steps: int | None = None
     guidance: float | None = None
     first_frame: str | None = None  # path of a picture that the clip starts from
@@ -144,15 +147,25 @@ class VideoRequest:
             raise BadRequest(f"the parts last {total:g} s and the clip {self.seconds:g} s; they must be the same")
 
     def resolved(self, model: ModelInfo) -> VideoRequest:
-        """This request with every open choice filled in from the model's defaults."""
-        from dataclasses import replace
+        """This request with every open choice filled in from the model's defaults.
 
+        Where Turbo is left open, it is taken unless something is asked for that only the full model does: a guidance, a
+        negative prompt, or a number of steps that Turbo has not learned. Raises BadRequest where it was asked for too.
+        """
+        beyond = self.guidance not in (None, 1) or self.negative_prompt or self.steps not in (None, *model.turbo_steps)
+        if self.turbo and (beyond or not model.turbo_steps):
+            steps = ", ".join(map(str, model.turbo_steps))
+            allowed = f"allowed: {steps} steps, no guidance, no negative prompt" if steps else "take the full model"
+            raise BadRequest(f"{model.name} cannot do this as Turbo; {allowed}")
+        turbo = bool(model.turbo_steps) and not beyond if self.turbo is None else self.turbo
+        guidance = 1.0 if turbo else model.default_guidance
         return replace(
             self,
             size=self.size or model.default_size,
             fps=self.fps or model.native_fps,
-            steps=self.steps or model.default_steps,
-            guidance=model.default_guidance if self.guidance is None else self.guidance,
+            turbo=turbo,
+            steps=self.steps or (TURBO_STEPS if turbo else model.default_steps),
+            guidance=guidance if self.guidance is None else self.guidance,
         )
 
     @property
@@ -192,6 +205,7 @@ class ModelInfo:
     trained_on: str
     scores: dict[str, float]
     max_window_seconds: float
+    turbo_steps: tuple[int, ...] = ()  # numbers of steps that its few-step student knows; empty where there is none
 
 
 @dataclass(frozen=True)

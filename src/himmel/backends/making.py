@@ -185,6 +185,7 @@ class Making:
             request.steps,
             request.guidance,
             later=later,
+            turbo=bool(request.turbo),
         )
         skipped = max(0, begin + 1 - WARM)
         place = -GROUP * (begin - skipped)

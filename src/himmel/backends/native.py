@@ -27,6 +27,7 @@ from himmel.spec import ModelInfo, Progress, Size, VideoRequest
 from himmel.words import WordList
 
 WEIGHTS = Path(str(files("himmel"))) / "weights"
+TURBO_STEPS = (1, 2, 4, 8)  # what Turbo is distilled for
 SHOWN_LARGER = 4  # default size in native sizes: small pictures are shown scaled
 
 
@@ -125,6 +126,9 @@ def _info(folder: Path) -> ModelInfo:
     path = folder / "transformer.safetensors"
     header, checksum = checkpoint.describe(path, "transformer")
     _, other = checkpoint.describe(folder / "autoencoder.safetensors", "autoencoder")
+    turbo = folder / "turbo.safetensors"
+    if turbo.exists():
+        other += checkpoint.describe(turbo, "transformer")[1]
     config = checkpoint.read_configuration(path, header, GeneratorConfig)
     training = header.training
     return ModelInfo(
@@ -141,4 +145,5 @@ def _info(folder: Path) -> ModelInfo:
         trained_on=str(training["trained_on"]),
         scores=_scores(folder),
         max_window_seconds=(config.frames - 1) / config.fps,
+        turbo_steps=TURBO_STEPS if turbo.exists() else (),
     )

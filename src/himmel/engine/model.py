@@ -2,8 +2,8 @@
 
 Owns: putting autoencoder, text encoder, tokenizer and transformer together; reading and writing the folder.
 
-A model's folder holds ``autoencoder.safetensors``, ``transformer.safetensors`` (with the text encoder) and
-``tokenizer.json``; what the weights are, whose, and how they were made stands in their headers.
+A model's folder holds ``autoencoder.safetensors``, ``transformer.safetensors`` (with the text encoder),
+``turbo.safetensors`` (the few-step student, where there is one) and ``tokenizer.json``; what the weights are, whose, and how they were made stands in their headers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from himmel.engine import checkpoint
 from himmel.engine.autoencoder import Autoencoder, AutoencoderConfig
 from himmel.engine.checkpoint import Header
-from himmel.engine.samplers import sampler_named, schedule
+from himmel.engine.samplers import euler, sampler_named, schedule
 from himmel.engine.shapes import TEMPORAL, ClipShape, LatentShape
 from himmel.engine.streaming import CachedContext, Context, Sampling, Stretches, Window, make
 from himmel.engine.tasks import Task
@@ -61,20 +61,22 @@ class Generator(nn.Module):
 class VideoModel:
     """Everything that turns prompts into frames."""
 
-    def __init__(self, autoencoder: Autoencoder, generator: Generator, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, autoencoder: Autoencoder, generator: Generator, tokenizer: Tokenizer, turbo: Generator | None = None
+    ) -> None:
         self.autoencoder = autoencoder.eval().requires_grad_(False)
         self.generator = generator.eval().requires_grad_(False)
+        self.turbo = turbo and turbo.eval().requires_grad_(False)
         self.tokenizer = tokenizer
 
     @classmethod
     def load(cls, folder: Path, device: torch.device) -> VideoModel:
         """Read a model's folder. Raises BadCheckpoint."""
         autoencoder = load_autoencoder(folder / "autoencoder.safetensors")
-        path = folder / "transformer.safetensors"
-        header, tensors = checkpoint.load(path, "transformer")
-        generator = Generator(checkpoint.read_configuration(path, header, GeneratorConfig))
-        fill(path, generator, tensors)
-        return cls(autoencoder.to(device), generator.to(device), Tokenizer.load(folder / "tokenizer.json"))
+        generator = load_generator(folder / "transformer.safetensors").to(device)
+        few_steps = folder / "turbo.safetensors"
+        turbo = load_generator(few_steps).to(device) if few_steps.exists() else None
+        return cls(autoencoder.to(device), generator, Tokenizer.load(folder / "tokenizer.json"), turbo)
 
     @property
     def config(self) -> GeneratorConfig:
@@ -100,24 +102,39 @@ class VideoModel:
         guidance: float,
         context: Context | None = None,
         later: Sequence[tuple[int, Sequence[str]]] = (),
+        turbo: bool = False,
     ) -> Iterator[Tensor]:
         """Latents of a task block by block; one prompt, negative prompt and seed per clip.
 
-        ``later`` are prompts that take over from a latent frame on, in the order of time.
+        ``later`` are prompts that take over from a latent frame on, in the order of time. ``turbo`` takes the few-step
+        student, which must be there.
         """
+        generator = self.generator
+        if turbo:
+            assert self.turbo is not None
+            generator = self.turbo
 
         def read(texts: Sequence[str]) -> Prompt:
             both = [*texts, *negatives] if guidance != 1 else list(texts)
-            return self.generator.read(self.tokenizer(both, self.config.text.longest).to(self.device))
+            return generator.read(self.tokenizer(both, self.config.text.longest).to(self.device))
 
         stretches = Stretches(((0, read(prompts)), *((start, read(texts)) for start, texts in later)))
-        sampling = Sampling(sampler_named(self.config.sampler), schedule(steps, self.config.shift), guidance)
-        context = context or CachedContext(self.generator.transformer, Window())
+        sampler = euler if turbo else sampler_named(self.config.sampler)
+        sampling = Sampling(sampler, schedule(steps, self.config.shift), guidance)
+        context = context or CachedContext(generator.transformer, Window())
         return make(task, stretches, sampling, context, seeds, self.config.transformer.block)
 
     def frames(self, latents: Iterator[Tensor]) -> Iterator[Tensor]:
         """Decode as it comes: chunks (B, t, 3, H, W) in 0 … 1."""
         return self.autoencoder.decode_stream(latents)
+
+
+def load_generator(path: Path) -> Generator:
+    """Read a text encoder with its transformer. Raises BadCheckpoint."""
+    header, tensors = checkpoint.load(path, "transformer")
+    generator = Generator(checkpoint.read_configuration(path, header, GeneratorConfig))
+    fill(path, generator, tensors)
+    return generator
 
 
 def load_autoencoder(path: Path) -> Autoencoder:

@@ -37,6 +37,7 @@ class Recipe:
     native_fps: int
     steps: int
     guidance: float
+    turbo: bool
     first_frame: str | None = None  # the picture's path as it was given
     first_frame_sha256: str | None = None
 
@@ -65,6 +66,7 @@ class Recipe:
             native_fps=model.native_fps,
             steps=settled.steps,
             guidance=settled.guidance,
+            turbo=settled.turbo,
             first_frame=settled.first_frame,
             first_frame_sha256=picture_hash(Path(settled.first_frame)) if settled.first_frame else None,
         )
@@ -81,6 +83,7 @@ class Recipe:
             seed=self.seed,
             steps=self.steps,
             guidance=self.guidance,
+            turbo=self.turbo,
             first_frame=self.first_frame,
         )
 

@@ -17,7 +17,7 @@ from himmel.engine.samplers import (
 from himmel.errors import BadRequest
 
 
-def curved(x: Tensor, level: Tensor) -> Tensor:
+def curved(x: Tensor, level: Tensor, following: Tensor) -> Tensor:
     """dx/dl = x cos(l), solved by x = x1 exp(sin l - sin 1)."""
     return x * torch.cos(level)
 
