@@ -118,7 +118,7 @@ def test_a_recipe_whose_picture_is_gone_or_changed_says_so(tmp_path, capsys):
     assert "give it with --image" in capsys.readouterr().err
     Image.new("RGB", (64, 48), "red").save("picture.png")
     assert run("generate", "--from", "clip.mp4", "-o", "again.mp4") == 0
-    assert "not the picture" in capsys.readouterr().err
+    assert "not the file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

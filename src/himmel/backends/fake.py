@@ -7,18 +7,19 @@ server; no torch, no weights.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from himmel.media.scaling import crop_to
-from himmel.media.video_io import read_frames
+from himmel.backends.footage import Run, Stretch, picture_of, plan
+from himmel.media.mask import read_mask
+from himmel.media.material import look
 from himmel.spec import ModelInfo, Progress, Size, VideoRequest
 from himmel.words import Term, WordList
 
-CHUNK = 8  # frames
 BARS = np.array(
     [(191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0), (0, 0, 191)], np.uint8
 )
@@ -73,19 +74,47 @@ class FakeBackend:
         """See :meth:`himmel.backends.protocol.Backend.generate`."""
         settled = request.resolved(self.info)
         assert settled.size and settled.fps
-        first = None
-        if settled.first_frame:
-            first = crop_to(read_frames(Path(settled.first_frame), limit=1)[0], settled.size)
-        card = _Card(settled, settled.size)
-        count = settled.frame_count
+        pieces = [_Piece(settled, settled.size, settled.fps, piece) for piece in plan(settled, self.info.native_fps)]
+        count, done = settled.frame_count, 0
         yield Progress(0, count, "sampling")
-        for start in range(0, count, CHUNK):
-            stop = min(start + CHUNK, count)
-            frames = np.stack([card.frame(index / settled.fps) for index in range(start, stop)])
-            if start == 0 and first is not None:
-                frames[0] = first
-            yield frames
-            yield Progress(stop, count, "decoding")
+        for piece in pieces:
+            for frame in piece.frames():
+                yield frame[None]
+                done += 1
+                yield Progress(done, count, "decoding")
+
+
+class _Piece:
+    """A stretch of a clip, as it is; or a run of the test card, with what is given of it in its place."""
+
+    def __init__(self, request: VideoRequest, size: Size, fps: int, piece: Stretch | Run) -> None:
+        self.request, self.size, self.fps, self.piece = request, size, fps, piece
+        if isinstance(piece, Run):
+            self.pictures = {place: picture_of(picture, size) for place, picture in piece.pictures}
+            self.source = look(Path(piece.remix.path)) if piece.remix else None
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """uint8 (H, W, 3), one by one."""
+        if isinstance(self.piece, Stretch):
+            return self.piece.frames(self.size, self.fps)
+        return self._remixed() if self.source else self._drawn(self.piece)
+
+    def _drawn(self, run: Run) -> Iterator[np.ndarray]:
+        cards = [(start, _Card(replace(self.request, prompt=prompt), self.size)) for start, prompt in run.prompts]
+        for index, position in enumerate(run.positions):
+            card = next(card for start, card in reversed(cards) if start <= position or card is cards[0][1])
+            given = (picture for place, picture in self.pictures.items() if abs(place - position) <= run.step / 2)
+            yield next(given, card.frame(index / self.fps))
+
+    def _remixed(self) -> Iterator[np.ndarray]:
+        """The source, with as much of the card over it as the strength says, where the mask lets it."""
+        assert isinstance(self.piece, Run) and self.piece.remix and self.source
+        remix, card, source = self.piece.remix, _Card(self.request, self.size), self.source
+        share = np.full((self.size.height, self.size.width, 1), remix.strength)
+        if remix.mask is not None:
+            share *= read_mask(remix.mask, width=source.width, height=source.height, size=self.size)[..., None]
+        for index, old in enumerate(source.sampled(self.size, self.fps, 0.0, self.piece.count)):
+            yield np.rint(card.frame(index / self.fps) * share + old * (1 - share)).astype(np.uint8)
 
 
 class _Card:

@@ -59,7 +59,7 @@ def test_the_first_frame_is_known_by_its_checksum(tmp_path):
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"some picture")
     recipe = recipe_of(first_frame=str(picture))
-    assert recipe.first_frame_sha256 == hashlib.sha256(b"some picture").hexdigest()
+    assert recipe.files == {str(picture): hashlib.sha256(b"some picture").hexdigest()}
     assert recipe.request().first_frame == str(picture)
     with pytest.raises(UnreadableMedia, match=r"absent\.png"):
         recipe_of(first_frame=str(tmp_path / "absent.png"))
