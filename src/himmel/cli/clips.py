@@ -18,7 +18,7 @@ from himmel.spec import RANGES, Clip, Size
 if TYPE_CHECKING:
     from himmel.media.material import Material
 
-LIKE_WHOLE = 0.001  # frames a second by which a rate may miss a whole number unmentioned
+DRIFT = 0.45  # frames, over a whole clip, below which another rate shows the same frames
 
 
 def given_clip(path: Path) -> Material:
@@ -39,6 +39,11 @@ def whole(material: Material) -> Clip:
     return Clip(str(material.path), 0.0, material.seconds)
 
 
+def on_a_frame(material: Material, second: float) -> float:
+    """The moment of a clip's frame that is nearest to this one: between two frames, either might be shown."""
+    return min(round(second * material.fps) / material.fps, material.seconds)
+
+
 def like(settings: Settings, material: Material) -> Settings:
     """The settings with the clip's own size and frame rate where none are given; what cannot be kept is told."""
     size, fps = settings.size, settings.fps
@@ -49,7 +54,7 @@ def like(settings: Settings, material: Material) -> Settings:
     if fps is None:
         low, high = RANGES["fps"]
         fps = int(min(max(round(material.fps), low), high))
-        if abs(fps - material.fps) > LIKE_WHOLE:
+        if abs(fps - material.fps) * material.seconds > DRIFT:
             tell(f"'{material.path}' has {material.fps:.3f} frames a second; the new clip has {fps}, re-timed")
     return replace(settings, size=size, fps=fps)
 

@@ -71,17 +71,18 @@ def make(requests: Iterable[VideoRequest], settings: Settings, name: str, origin
     """
     asked = tuple(requests)
     paths = places(settings, name, asked[0].seed)
+    started = time.monotonic()
     backend = opened(asked[0].model, settings.device or (origin.recipe.device if origin else "auto"))
     told = Telling(backend, settings.preset)
     asked = tuple(told.request(request) for request in asked)
     for number, path in enumerate(paths):
-        started = time.monotonic()
         settled = [replace(request, seed=request.seed + number).resolved(backend.info) for request in asked]
         recipe = recipe_of(settled, backend)
         write(path, partial(frames_of, settled, backend), recipe, settings)
         if origin and number == 0:
             _name_differences(origin, recipe)
         report(path, recipe, started)
+        started = time.monotonic()
 
 
 def places(settings: Settings, name: str, seed: int) -> list[Path]:
@@ -128,13 +129,14 @@ class Telling:
         self.told: set[str] = set()
 
     def request(self, request: VideoRequest) -> VideoRequest:
-        """The request with all its prompts so."""
+        """The request with all its prompts so; one that nothing is made of stays as it is."""
         self._name_unknown_words(request.negative_prompt)
         timeline = tuple(
             replace(part, prompt=self.prompt(part.prompt)) if isinstance(part, Gap) and part.prompt else part
             for part in request.timeline
         )
-        return replace(request, prompt=self.prompt(request.prompt), timeline=timeline)
+        kept = timeline and all(not isinstance(part, Gap) or part.prompt for part in timeline)
+        return replace(request, prompt=request.prompt if kept else self.prompt(request.prompt), timeline=timeline)
 
     def prompt(self, prompt: str) -> str:
         """One prompt so; each remark is made once."""

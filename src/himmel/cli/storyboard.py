@@ -53,16 +53,17 @@ def storyboard(
 
     board = _overridden(read_storyboard(file, lambda path: given_clip(path).seconds), settings)
     paths = places(settings, file.stem, board.settings.seed)
+    started = time.monotonic()
     backend = opened(board.settings.model, settings.device or "auto")
     told = Telling(backend, settings.preset)
     asked = [_told(shot, told, board.path) for shot in shots(board)]
     _forget_old()
     for number, path in enumerate(paths):
-        started = time.monotonic()
         ready = [_ready(shot, board.path, backend, number) for shot in asked]
         recipe = recipe_of([each.request for each in ready], backend)
         write(path, partial(_frames, ready, board.path, backend), recipe, settings)
         report(path, recipe, started)
+        started = time.monotonic()
 
 
 def _overridden(board: Storyboard, settings: Settings) -> Storyboard:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from himmel.cli.clips import given_clip, like, one_sentence, own_prompt, prompt_for, tell, whole
+from himmel.cli.clips import given_clip, like, on_a_frame, one_sentence, own_prompt, prompt_for, tell, whole
 from himmel.cli.making import make, request_of
 from himmel.cli.options import GivenClip, Prompt, Settings, with_settings
 from himmel.cli.values import number
@@ -83,7 +83,8 @@ def blend(
     if overlap / len(told) < RANGES["seconds"][0]:
         told = told[:1]
     gaps = [Gap(overlap / len(told), each) for each in told]
-    parts = [Clip(str(first), 0.0, one.seconds - overlap), *gaps, Clip(str(second), overlap, other.seconds)]
+    ends, begins = on_a_frame(one, one.seconds - overlap), on_a_frame(other, overlap)
+    parts: list[Part] = [Clip(str(first), 0.0, ends), *gaps, Clip(str(second), begins, other.seconds)]
     _make(settings, told[0], parts, f"{first.stem} to {second.stem}")
 
 
@@ -118,8 +119,7 @@ def recut(
             f"'{clip}' has nothing from --in {start:g} to --out {stop:g} s; "
             f"allowed: 0 to {material.seconds:g} s, in this order"
         )
-    # On the clip's own frames: a moment between two would show either.
-    start, stop = (round(time * material.fps) / material.fps for time in (start, min(stop, material.seconds)))
+    start, stop = on_a_frame(material, start), on_a_frame(material, stop)
     if stop - start < 0.5 / material.fps:
         raise BadRequest(f"from --in to --out there is no whole frame; allowed: at least {1 / material.fps:.3f} s")
     if extend_before or extend_after:
