@@ -25,6 +25,7 @@ cards:
     for: 1
     cut: true
 """
+AT = "\n  - image: red.png\n    at: %g"
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +95,7 @@ def test_the_command_line_has_the_last_word(tmp_path):
         ("text: a dog", "txt: a dog", "line 11"),
         ("for: 1\n    cut", "for: long\n    cut", "line 12"),
         ("red.png", "absent.png", "line 6"),
-        ("for: 0.5", "at: 0\n  - image: red.png\n    at: 0.1\n  - image: red.png\n    at: 0.2", "line 6: 'red.png' stands too near"),
+        ("for: 0.5", f"at: 0{AT % 0.1}{AT % 0.2}", "line 6: 'red.png' stands too near"),
     ],
 )
 def test_a_line_that_cannot_be_followed_is_named_and_nothing_is_made(tmp_path, capsys, changed, to, told):
