@@ -76,6 +76,15 @@ class StreamBroken(HimmelError):
         super().__init__(f"the stream to '{target}' ended early: {why}; what was written until then plays")
 
 
+class Interrupted(HimmelError):
+    """A stream that Ctrl-C ended."""
+
+    exit_status = 130
+
+    def __init__(self, target: object) -> None:
+        super().__init__(f"cancelled; what was written to '{target}' until then plays")
+
+
 class BadCheckpoint(HimmelError):
     """Weights that are damaged, of another version, or not ours."""
 

@@ -33,6 +33,7 @@ class ShotSettings:
     steps: int | None = None
     guidance: float | None = None
     negative_prompt: str = ""
+    turbo: bool | None = None
 
 
 @dataclass(frozen=True)

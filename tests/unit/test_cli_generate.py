@@ -118,7 +118,7 @@ def test_a_recipe_whose_picture_is_gone_or_changed_says_so(tmp_path, capsys):
     assert "give it with --image" in capsys.readouterr().err
     Image.new("RGB", (64, 48), "red").save("picture.png")
     assert run("generate", "--from", "clip.mp4", "-o", "again.mp4") == 0
-    assert "not the picture" in capsys.readouterr().err
+    assert "not the file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -215,3 +215,57 @@ def test_a_full_disk_ends_in_one_line(tmp_path):
     assert done.stderr.count("\n") == 1
     assert "cannot write 'clip.mp4'" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_stand_where_they_were_asked_for(tmp_path):
+    for name, level in (("a", 40), ("b", 120), ("c", 200)):
+        Image.new("RGB", (64, 48), (level, level, level)).save(f"{name}.png")
+    where = ["--image", "a.png", "--keyframe", "1=b.png", "--last-image", "c.png"]
+    assert run("generate", "a cat", *where, "--seconds", 2, "-o", "clip.mp4", "--lossless", *SMALL[:4]) == 0
+    frames = read_frames(tmp_path / "clip.mp4")
+    assert [int(frames[index].mean()) for index in (0, 12, 23)] == [40, 120, 200]
+
+
+def test_brackets_and_looks_become_words_of_the_model(tmp_path, capsys):
+    assert run("generate", "a cat [zoom in] at the beach", "-o", "clip.mp4", *SMALL) == 0
+    assert read_recipe(tmp_path / "clip.mp4").prompt == "a cat at the beach, zooms in"
+    capsys.readouterr()
+    assert run("generate", "a cat", "--preset", "moonlight", "-o", "look.mp4", *SMALL) == 0
+    assert "in the moonlight" in read_recipe(tmp_path / "look.mp4").prompt
+    assert "preset moonlight" in capsys.readouterr().err
+
+
+def test_a_streamed_clip_is_standard_output_and_nothing_else(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "himmel", "generate", "a cat", "--seed", "7", "-o", "-", *SMALL], capture_output=True
+    )
+    assert done.returncode == 0
+    assert done.stderr.decode().startswith("-  seed 7  model fake ")
+    (tmp_path / "piped.mp4").write_bytes(done.stdout)
+    assert run("generate", "a cat", "--seed", 7, "--stream", "-o", "clip.mp4", *SMALL) == 0
+    assert (tmp_path / "clip.mp4").read_bytes() == done.stdout
+    assert read_frames(tmp_path / "piped.mp4").shape == (6, 48, 64, 3)
+    assert read_recipe(tmp_path / "piped.mp4").seed == 7
+
+
+def test_a_stream_that_is_interrupted_plays_until_then(tmp_path):
+    arguments = ["generate", "a cat", "--model", "fake", "--seconds", "3600", "--stream", "-o", "clip.mp4"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "himmel", *arguments],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
+    while not (tmp_path / "clip.mp4").exists() or (tmp_path / "clip.mp4").stat().st_size < 20_000:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert err.decode() == "himmel: cancelled; what was written to 'clip.mp4' until then plays\n"
+    assert len(read_frames(tmp_path / "clip.mp4")) > 10
+
+
+def test_presets_are_listed(capsys):
+    assert run("presets") == 0
+    assert "golden-hour" in capsys.readouterr().out

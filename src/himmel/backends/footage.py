@@ -39,14 +39,14 @@ class Stretch:
         return self.material.frames_at(size, fps, start=self.clip.start, stop=self.clip.stop)
 
     def tail(self, size: Size, native_fps: int, fps: int, most: int) -> list[np.ndarray]:
-        """1 + 4k frames at the native rate, at most ``most``, of which the last is the last that is shown."""
+        """1 + 4k frames of this size at the native rate, at most ``most``; the last is the last that is shown."""
         last = (self.count - 1) / fps
         count = 1 + GROUP * min((most - 1) // GROUP, math.floor(last * native_fps) // GROUP)
         start = self.clip.start + last - (count - 1) / native_fps
         return list(self.material.sampled(size, native_fps, start, count))
 
     def head(self, size: Size, native_fps: int, most: int) -> list[np.ndarray]:
-        """1 + 4k frames at the native rate, at most ``most``, from its first one on."""
+        """1 + 4k frames of this size at the native rate, at most ``most``, from its first one on."""
         available = math.floor(self.clip.seconds * native_fps) - 1
         count = 1 + GROUP * max(0, min((most - 1) // GROUP, available // GROUP))
         return list(self.material.sampled(size, native_fps, self.clip.start, count))

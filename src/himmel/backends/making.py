@@ -26,7 +26,7 @@ from himmel.engine.tasks import AHEAD, Task, remix, text_to_video, with_ahead, w
 from himmel.errors import BadRequest
 from himmel.media.mask import read_mask
 from himmel.media.material import look
-from himmel.media.scaling import between, blend, resize_frames
+from himmel.media.scaling import between, blend, crop_to, stretch_to
 from himmel.spec import ModelInfo, Size, VideoRequest
 
 WINDOW = Window()
@@ -57,10 +57,13 @@ class Making:
         for _, prompt in run.prompts:
             if len(self.model.tokenizer([prompt], 10**6)[0]) > longest:
                 raise BadRequest(f"the prompt is too long; allowed: about {longest * 3} letters")
-        self.pictures = {place: picture_of(part, self.info.native_size) for place, part in run.pictures}
+        assert request.size
+        self.pictures = {
+            place: stretch_to(picture_of(part, request.size), self.info.native_size) for place, part in run.pictures
+        }
         if run.remix:
             self.source = look(Path(run.remix.path))
-            self.mask = self._mask(self.info.native_size)
+            self.mask = self._mask(request.size)
 
     @property
     def blocks(self) -> int:
@@ -74,7 +77,10 @@ class Making:
         loop_at = run.last if run.loop else None
         native = ((float(place), frame) for place, frame in joined(self._native(), self._given(), loop_at=loop_at))
         found = between(native, run.positions)
-        made = (resize_frames(blend(*around)[None], request.size)[0] for around in found)
+        # What is given fills the finished picture, whose proportions may be others than the model's: it was stretched
+        # on its way in, and what is made of it is stretched back, so that both lie upon each other.
+        fill = stretch_to if run.pictures or run.left or run.right or run.remix else crop_to
+        made = (fill(blend(*around), request.size) for around in found)
         return self._composed(made, request.size, request.fps) if run.remix and run.remix.mask else made
 
     def resume(self, made: Tensor) -> None:
@@ -105,19 +111,23 @@ class Making:
         """What comes before, at the model's size and rate."""
         if self.run.left is None:
             return []
-        assert self.request.fps
+        assert self.request.fps and self.request.size
         most = 1 + GROUP * (WINDOW.sink + WINDOW.recent - 1)
-        return self.run.left.tail(self.info.native_size, self.info.native_fps, self.request.fps, most)
+        return self._stretched(self.run.left.tail(self.request.size, self.info.native_fps, self.request.fps, most))
 
     @cached_property
     def _head(self) -> list[np.ndarray]:
         """What the run goes over into."""
-        assert self.run.right
-        return self.run.right.head(self.info.native_size, self.info.native_fps, 1 + GROUP * (AHEAD - 1))
+        assert self.run.right and self.request.size
+        return self._stretched(self.run.right.head(self.request.size, self.info.native_fps, 1 + GROUP * (AHEAD - 1)))
 
     @cached_property
     def _before(self) -> Tensor | None:
         return self._encoded(self._tail) if self.run.left else None
+
+    def _stretched(self, frames: Iterable[np.ndarray]) -> list[np.ndarray]:
+        """Frames of the finished picture's size at the model's."""
+        return [stretch_to(frame, self.info.native_size) for frame in frames]
 
     def _given(self) -> dict[int, np.ndarray]:
         """Frames that are given, by their positions."""
@@ -144,12 +154,14 @@ class Making:
                 return torch.cat(found, 1)
 
     def _remixed(self, task: Task) -> Task:
-        assert self.run.remix
-        frames = self.source.sampled(self.info.native_size, self.info.native_fps, 0.0, 1 + self.run.last)
+        assert self.run.remix and self.request.size
+        shown = self.source.sampled(self.request.size, self.info.native_fps, 0.0, 1 + self.run.last)
+        frames = (stretch_to(frame, self.info.native_size) for frame in shown)
         change = None
         if self.mask is not None:
             pixels = torch.from_numpy(self.mask)[None, None].float()
-            places = F.max_pool2d(pixels, SPATIAL)[0].bool()
+            native = self.info.native_size
+            places = F.adaptive_max_pool2d(pixels, (native.height // SPATIAL, native.width // SPATIAL))[0].bool()
             change = places.expand(task.shape.frames, -1, -1)
         return remix(task, self._encoded(frames), self.run.remix.strength, change)
 

@@ -73,7 +73,7 @@ class NativeBackend:
         total = sum(run.blocks for run in runs)
 
         def progress() -> Progress:
-            done = min(sum(len(run.finished) for run in runs), total - 1)
+            done = max(0, min(sum(len(run.finished) for run in runs), total - 1))
             return Progress(done, total, "sampling", lambda: self._state(runs))
 
         yield Progress(0, total, "sampling")

@@ -24,7 +24,11 @@ from himmel.cli.info import info
 from himmel.cli.keys import keys
 from himmel.cli.models import models
 from himmel.cli.operate import audit, backup, doctor, drain, move_database, restore, sweep
+from himmel.cli.presets import presets
+from himmel.cli.remix import edit, remix
 from himmel.cli.serve import serve, worker
+from himmel.cli.storyboard import storyboard
+from himmel.cli.timeline import blend, extend, loop, recut
 from himmel.cli.train import train
 from himmel.cli.world import world
 from himmel.errors import HimmelError
@@ -38,7 +42,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-app.command("generate")(generate)
+for making in (generate, extend, loop, blend, recut, remix, edit, storyboard):
+    app.command(making.__name__)(making)
+app.command("presets")(presets)
 app.command("info")(info)
 app.add_typer(models, name="models")
 app.command("credits")(show_credits)

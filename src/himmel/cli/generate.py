@@ -1,83 +1,30 @@
-"""``himmel generate``: a sentence in, a clip out.
+"""``himmel generate``: a sentence in, a clip out; or a recipe in, the same clip again.
 
-Owns: the options, what they mean together with a recipe, and the course of a generation as the user sees it.
-How pixels are made is the backend's, how they are written is ``media``'s.
+Owns: its options, what they mean together with a recipe, and pictures on the clip's way.
 """
 
 from __future__ import annotations
 
-import os
-import random
-import time
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import replace
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from himmel.cli.output import clip_paths
-from himmel.cli.values import DEVICES, number, one_of, range_of, whole
+from himmel.cli.clips import one_sentence
+from himmel.cli.follow import changed, followed
+from himmel.cli.making import chosen, make, request_of
+from himmel.cli.options import Seconds, Settings, with_settings
+from himmel.cli.values import moment
 from himmel.errors import BadRequest
-from himmel.spec import MAX_SEED, Progress, Size, VideoRequest
+from himmel.spec import RANGES, Gap, Part, Picture, VideoRequest
 
-if TYPE_CHECKING:
-    import numpy as np
+EXAMPLE = 'generate "a cat on the beach"'
+SHORTEST = RANGES["seconds"][0]
 
-    from himmel.backends.protocol import Backend
-    from himmel.cli.progress import Bar
-    from himmel.media.recipe import Recipe
-
-
-# What may be asked for; each option's place in the course of things is in ``generate``.
-Prompt = Annotated[
+Sentence = Annotated[
     list[str] | None,
     typer.Argument(metavar="PROMPT", help="What the clip shows, in quotes; English, German or Japanese."),
-]
-Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="File (.mp4) or folder. Default: a name made of prompt and seed.")
-]
-Seconds = Annotated[
-    float | None,
-    typer.Option(
-        parser=number("seconds"),
-        metavar="N",
-        help=f"Length: {range_of('seconds')}. Default: {VideoRequest.seconds:g}.",
-    ),
-]
-PictureSize = Annotated[
-    Size | None, typer.Option(parser=Size.parse, metavar="WxH", help="Picture size. Default: the model's.")
-]
-Fps = Annotated[
-    int | None,
-    typer.Option(parser=whole("fps"), metavar="N", help=f"Frames a second: {range_of('fps')}. Default: the model's."),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(parser=whole("seed"), metavar="N", help=f"{range_of('seed')}. Default: drawn, and printed."),
-]
-Steps = Annotated[
-    int | None, typer.Option(parser=whole("steps"), metavar="N", help=f"Sampling steps: {range_of('steps')}.")
-]
-Guidance = Annotated[
-    float | None,
-    typer.Option(
-        parser=number("guidance"), metavar="N", help=f"How strictly to follow the prompt: {range_of('guidance')}."
-    ),
-]
-Negative = Annotated[str | None, typer.Option(metavar="TEXT", help="What the clip shall not show.")]
-ModelName = Annotated[
-    str | None, typer.Option(metavar="NAME", help=f"See 'himmel models'. Default: {VideoRequest.model}.")
-]
-DeviceName = Annotated[
-    str | None,
-    typer.Option(parser=one_of("device", DEVICES), metavar="NAME", help=f"{', '.join(DEVICES)}. Default: auto."),
-]
-Variations = Annotated[
-    int,
-    typer.Option(parser=whole("variations", (1, 1000)), metavar="N", help="So many clips, with seeds counting up."),
 ]
 FromFile = Annotated[
     Path | None, typer.Option("--from", metavar="FILE", help="Follow this clip's recipe; other options change it.")
@@ -85,135 +32,94 @@ FromFile = Annotated[
 FirstFrame = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Picture (or clip, of which the first frame) to start from.")
 ]
+LastFrame = Annotated[Path | None, typer.Option(metavar="FILE", help="Picture that the clip ends with.")]
+Keyframes = Annotated[
+    list[str] | None,
+    typer.Option("--keyframe", metavar="T=FILE", help="Picture that the clip shows at second T; may be given again."),
+]
+Loop = Annotated[bool, typer.Option("--loop", help="The end goes over into the beginning.")]
 
 
+@with_settings
 def generate(
-    prompt: Prompt = None,
-    output: Output = None,
+    settings: Settings,
+    prompt: Sentence = None,
     seconds: Seconds = None,
-    size: PictureSize = None,
-    fps: Fps = None,
-    seed: Seed = None,
-    steps: Steps = None,
-    guidance: Guidance = None,
-    negative: Negative = None,
-    model: ModelName = None,
-    device: DeviceName = None,
-    variations: Variations = 1,
-    from_file: FromFile = None,
     image: FirstFrame = None,
+    last_image: LastFrame = None,
+    keyframe: Keyframes = None,
+    loop: Loop = False,
+    from_file: FromFile = None,
 ) -> None:
     """Make a clip of a sentence."""
-    from himmel.media.output_file import check_writable
-    from himmel.media.recipe import read_recipe
-
-    recipe = read_recipe(from_file) if from_file else None
-    wishes = {
-        "prompt": _one_sentence(prompt),
-        "negative_prompt": negative,
-        "model": model,
-        "seconds": seconds,
-        "size": size,
-        "fps": fps,
-        "seed": seed,
-        "steps": steps,
-        "guidance": guidance,
-        "first_frame": str(image) if image else None,
-    }
-    request = _request({name: value for name, value in wishes.items() if value is not None}, recipe)
-    if request.first_frame:
-        _require_picture(request.first_frame, recipe, from_file)
-    if request.seed + variations - 1 > MAX_SEED:
-        raise BadRequest(f"seed {request.seed} is too high for {variations} variations; allowed: {range_of('seed')}")
-    paths = clip_paths(output, request.prompt, range(request.seed, request.seed + variations))
-    for path in paths:
-        check_writable(path)
-    _make(request, paths, device or (recipe.device if recipe else "auto"), recipe, from_file)
+    sentence = one_sentence(prompt, EXAMPLE)
+    wishes = {"prompt": sentence, "seconds": seconds, "loop": loop or None}
+    wishes = {name: value for name, value in wishes.items() if value is not None}
+    pictures = Pictures(image, last_image, tuple(map(moment, keyframe or ())))
+    if from_file:
+        origin = followed(from_file, first_frame_given=image is not None)
+        requests = changed(origin, {**chosen(settings), **wishes})
+        if pictures.any:
+            requests = [pictures.put_into(_only(requests, from_file))]
+        make(requests, settings, requests[0].prompt, origin)
+        return
+    if not sentence:
+        raise BadRequest(f"say what the clip should show: himmel {EXAMPLE}, or --from FILE")
+    make([pictures.put_into(request_of(settings, **wishes))], settings, sentence)
 
 
-def _one_sentence(prompt: list[str] | None) -> str | None:
-    if prompt and len(prompt) > 1:
-        raise BadRequest(f'put the prompt in quotes: himmel generate "{" ".join(prompt)}"')
-    return prompt[0] if prompt else None
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures that a clip shows on its way."""
+
+    first: Path | None
+    last: Path | None
+    keyframes: tuple[tuple[float, Path], ...]
+
+    @property
+    def any(self) -> bool:
+        return bool(self.first or self.last or self.keyframes)
+
+    def put_into(self, request: VideoRequest) -> VideoRequest:
+        """The request with them. Raises BadRequest for missing ones, and for those that have no place."""
+        from himmel.media.material import look
+
+        for path in (self.first, self.last, *(path for _, path in self.keyframes)):
+            if path:
+                look(path)
+        if request.timeline and self.any:
+            raise BadRequest("the recipe has a timeline of its own; allowed with it: no --image, no --keyframe")
+        if self.last and request.loop:
+            raise BadRequest("a loop ends where it begins; allowed: one of --loop and --last-image")
+        if self.last or self.keyframes:
+            return replace(request, first_frame=None, timeline=self._timeline(request.seconds))
+        return replace(request, first_frame=str(self.first)) if self.first else request
+
+    def _timeline(self, seconds: float) -> tuple[Part, ...]:
+        placed = sorted(self.keyframes, key=lambda pair: pair[0])
+        if self.first:
+            placed.insert(0, (0.0, self.first))
+        if self.last:
+            placed.append((seconds, self.last))
+        parts: list[Part] = []
+        now = 0.0
+        for number, (time, path) in enumerate(placed):
+            if time > seconds:
+                raise BadRequest(f"keyframe '{path}' at {time:g} s is beyond the end; allowed: 0 to {seconds:g} s")
+            if time - now >= SHORTEST:
+                parts.append(Gap(time - now))
+            elif number or time > 0:
+                raise BadRequest(
+                    f"'{path}' at {time:g} s is too near to what is before it; allowed: {SHORTEST:g} s away"
+                )
+            parts.append(Picture(str(path)))
+            now = time
+        if 0 < seconds - now < SHORTEST:
+            raise BadRequest(f"a keyframe at {now:g} s is too near to the end at {seconds:g} s; put it at the end")
+        return (*parts, Gap(seconds - now)) if now < seconds else tuple(parts)
 
 
-def _request(wishes: dict[str, object], recipe: Recipe | None) -> VideoRequest:
-    """What is wished for; a recipe fills in what the wishes leave open."""
-    if recipe:
-        return replace(recipe.request(), **wishes)  # type: ignore[arg-type]
-    if "prompt" not in wishes:
-        raise BadRequest('say what the clip should show: himmel generate "a cat on the beach", or --from FILE')
-    return VideoRequest(**{"seed": random.SystemRandom().randint(0, MAX_SEED), **wishes})  # type: ignore[arg-type]
-
-
-def _require_picture(first_frame: str, recipe: Recipe | None, from_file: Path | None) -> None:
-    """A recipe names its first frame and its checksum; the picture itself is the user's to keep."""
-    from himmel.media.recipe import picture_hash
-
-    if not os.path.isfile(first_frame):
-        hint = f"; '{from_file}' starts from it: give it with --image" if recipe else ""
-        raise BadRequest(f"there is no picture '{first_frame}'{hint}")
-    if recipe and recipe.first_frame_sha256 not in (None, picture_hash(Path(first_frame))):
-        _warn(f"'{first_frame}' is not the picture that '{from_file}' starts from: the clip will differ")
-
-
-def _make(
-    request: VideoRequest, paths: list[Path], device: str, original: Recipe | None, from_file: Path | None
-) -> None:
-    """Load the model, then one clip per path, with seeds counting up."""
-    from himmel.backends.select import open_backend
-    from himmel.cli.progress import progress_bar
-
-    started = time.monotonic()
-    with progress_bar():
-        backend = open_backend(request.model, device)
-    for prompt in (request.prompt, request.negative_prompt):
-        _name_unknown_words(prompt, backend)
-    for index, path in enumerate(paths):
-        with progress_bar() as bar:
-            recipe = _write(replace(request, seed=request.seed + index), path, backend, bar)
-        if original and index == 0:
-            _name_differences(original, recipe, from_file)
-        taken = time.monotonic() - started
-        typer.echo(f"{path}  seed {recipe.seed}  model {recipe.model} {recipe.weight_hash}  {taken:.1f} s")
-        started = time.monotonic()
-
-
-def _write(request: VideoRequest, path: Path, backend: Backend, bar: Bar) -> Recipe:
-    """One clip from the request to the complete file."""
-    from himmel.media.recipe import Recipe, build_of_torch
-    from himmel.media.video_io import write_video
-
-    settled = request.resolved(backend.info)
-    assert settled.size and settled.fps
-    recipe = Recipe.of(
-        settled, backend.info, device=backend.device, himmel_version=version("himmel"), build=build_of_torch()
-    )
-    with closing(backend.generate(settled)) as events:
-        write_video(path, _frames(events, bar), size=settled.size, fps=settled.fps, metadata=recipe.to_json())
-    return recipe
-
-
-def _frames(events: Iterator[Progress | np.ndarray], bar: Bar) -> Iterator[np.ndarray]:
-    for event in events:
-        if isinstance(event, Progress):
-            bar.show(event)
-        else:
-            yield event
-
-
-def _name_unknown_words(prompt: str, backend: Backend) -> None:
-    for word in backend.words.unknown(prompt):
-        _warn(word.line(backend.info.name))
-
-
-def _name_differences(original: Recipe, recipe: Recipe, from_file: Path | None) -> None:
-    """Whatever the user did not choose and that still makes other pixels than the clip had."""
-    for name in ("weight_hash", "build", "device"):
-        was, now = getattr(original, name), getattr(recipe, name)
-        if was != now:
-            _warn(f"the frames may differ from '{from_file}': its {name.replace('_', ' ')} was {was}, here it is {now}")
-
-
-def _warn(text: str) -> None:
-    typer.echo(text, err=True)
+def _only(requests: list[VideoRequest], file: Path) -> VideoRequest:
+    if len(requests) > 1:
+        raise BadRequest(f"'{file}' is of several shots; allowed with its recipe: no --image, no --keyframe")
+    return requests[0]

@@ -15,16 +15,16 @@ from himmel.errors import BadRequest
 SLUG_BYTES = 80  # file systems allow 255 bytes for a name; this leaves room for the rest of it
 
 
-def clip_paths(output: Path | None, prompt: str, seeds: range) -> list[Path]:
+def clip_paths(output: Path | None, name: str, seeds: range) -> list[Path]:
     """One path per seed.
 
     A file given by name is used as it is (and replaced), numbered where there are several seeds: clip-1.mp4,
-    clip-2.mp4. A folder, or nothing, gives names of prompt and seed, which never replace a file that is there.
-    Raises BadRequest for another ending than .mp4.
+    clip-2.mp4. A folder, or nothing, gives names of ``name`` (a prompt, say) and seed, which never replace a file
+    that is there. Raises BadRequest for another ending than .mp4.
     """
     if output is None or os.path.isdir(output):  # Path.is_dir raises where a name is too long
         folder = output or Path()
-        return [_free(folder / f"{slug(prompt)}-seed{seed}.mp4") for seed in seeds]
+        return [_free(folder / f"{slug(name)}-seed{seed}.mp4") for seed in seeds]
     if output.suffix.lower() != ".mp4":
         raise BadRequest(f"output '{output}' is no name for a clip; allowed: a name that ends in .mp4, or a folder")
     if len(seeds) == 1:

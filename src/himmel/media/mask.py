@@ -23,6 +23,11 @@ GREYEST = 64  # how far a mask's red, green and blue may lie apart: a photograph
 FEW = 0.02  # the share of its pixels that may be colourful nevertheless
 
 
+def is_box(given: str) -> bool:
+    """Whether a mask is given as a box, rather than as a picture."""
+    return BOX.fullmatch(given) is not None
+
+
 def read_mask(given: str, *, width: int, height: int, size: Size) -> np.ndarray:
     """The mask that ``given`` names, for a clip of ``width`` x ``height`` pixels that is fitted to ``size``.
 

@@ -47,21 +47,18 @@ class Material:
 
         There are ``round((stop - start) * fps)`` frames, at least one, scaled and cropped to ``size``; frame ``i`` is
         the one nearest to ``start + i / fps``, as it is. Only material clearly slower than ``fps`` is blended of the
-        two frames around. A picture gives its one frame. Memory does not grow with length. Raises BadRequest at once
-        where the stretch does not lie in the clip, UnreadableMedia where it is longer than ``longest`` seconds, and
-        later where the file is damaged.
+        two frames around. A picture stands still for as long as is asked. Memory does not grow with length.
+        Raises BadRequest at once where the stretch does not lie in the clip, UnreadableMedia where it is longer than
+        ``longest`` seconds, and later where the file is damaged.
         """
         stop = self.seconds if stop is None else stop
         self._check(start, stop, longest)
-        count = max(1, round((min(stop, self.seconds) - start) * fps))
+        count = max(1, round(((min(stop, self.seconds) if self.seconds else stop) - start) * fps))
         return self.sampled(size, fps, start, count)
 
     def _check(self, start: float, stop: float, longest: float | None) -> None:
         stretch = f"from {start:g} s to {stop:g} s"
-        if not self.seconds:
-            if start or stop:
-                raise BadRequest(f"'{self.path}' is a picture; it has no stretch {stretch}")
-        elif not 0 <= start < stop <= self.seconds + SLACK:
+        if self.seconds and not 0 <= start < stop <= self.seconds + SLACK:
             raise BadRequest(
                 f"'{self.path}' has no stretch {stretch}; allowed: 0 to {self.seconds:.3f} s, in this order"
             )

@@ -1,6 +1,6 @@
 """Making frames fit: other sizes, other frame rates.
 
-Owns: filling another size (Lanczos) by scaling and cropping, and changing the frame rate of a stream.
+Owns: filling another size (Lanczos) by scaling and cropping or by stretching, and changing the frame rate of a stream.
 Frames are uint8 arrays (n, H, W, 3), RGB. Knows nothing of models and files, and no torch.
 """
 
@@ -28,6 +28,13 @@ def crop_to(picture: np.ndarray, size: Size) -> np.ndarray:
     """Scale one uint8 (h, w, 3) with Lanczos until it fills ``size``, and cut off evenly what hangs over."""
     target = (size.width, size.height)
     return np.asarray(ImageOps.fit(Image.fromarray(picture), target, Image.Resampling.LANCZOS))
+
+
+def stretch_to(picture: np.ndarray, size: Size) -> np.ndarray:
+    """Scale one uint8 (h, w, 3) with Lanczos to ``size``, all of it, whatever becomes of its proportions."""
+    if picture.shape[:2] == (size.height, size.width):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((size.width, size.height), Image.Resampling.LANCZOS))
 
 
 def change_rate(chunks: Iterable[np.ndarray], *, native_fps: int, fps: int, count: int) -> Iterator[np.ndarray]:

@@ -138,3 +138,11 @@ def test_damaged_weights_are_refused(weights, monkeypatch, tmp_path):
     monkeypatch.setattr(native, "WEIGHTS", tmp_path)
     with pytest.raises(BadCheckpoint, match="damaged"):
         available()
+
+
+def test_what_is_given_is_shown_whole_in_its_own_proportions(backend, tmp_path):
+    picture = np.full((32, 96, 3), 120, np.uint8)
+    picture[:, :16], picture[:, -16:] = 250, 10  # would be cut off by a square
+    Image.fromarray(picture).save(tmp_path / "wide.png")
+    first = frames_of(backend, first_frame=str(tmp_path / "wide.png"), size=Size(96, 32))[0].astype(int)
+    assert abs(first[:, 4:10] - 250).mean() < 8 and abs(first[:, -10:-4] - 10).mean() < 8

@@ -8,7 +8,7 @@ import pytest
 from himmel.errors import BadRecipe, BadRequest, NoRecipe, UnreadableMedia
 from himmel.media.recipe import Recipe, read_recipe, recipe_from_json
 from himmel.media.video_io import write_video
-from himmel.spec import ModelInfo, Size, VideoRequest
+from himmel.spec import Clip, Gap, ModelInfo, Picture, Remix, Size, VideoRequest
 
 MODEL = ModelInfo(
     name="papercut",
@@ -59,7 +59,7 @@ def test_the_first_frame_is_known_by_its_checksum(tmp_path):
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"some picture")
     recipe = recipe_of(first_frame=str(picture))
-    assert recipe.first_frame_sha256 == hashlib.sha256(b"some picture").hexdigest()
+    assert recipe.files == {str(picture): hashlib.sha256(b"some picture").hexdigest()}
     assert recipe.request().first_frame == str(picture)
     with pytest.raises(UnreadableMedia, match=r"absent\.png"):
         recipe_of(first_frame=str(tmp_path / "absent.png"))
@@ -99,3 +99,46 @@ def test_another_format_is_refused_by_its_number(tmp_path):
 def test_impossible_values_are_refused_when_they_are_used():
     with pytest.raises(BadRequest, match="seed -1"):
         replace(recipe_of(), seed=-1).request()
+
+
+def test_a_recipe_of_format_1_is_still_followed(tmp_path):
+    values = json.loads(recipe_of().to_json()) | {"himmel_recipe": 1, "first_frame": "cat.png"}
+    for name in ("turbo", "loop", "timeline", "remix", "shots", "files"):
+        del values[name]
+    recipe = recipe_from_json(json.dumps(values | {"first_frame_sha256": "ab"}), tmp_path)
+    assert (recipe.files, recipe.request().first_frame, recipe.turbo) == ({"cat.png": "ab"}, "cat.png", False)
+
+
+def test_a_recipe_knows_the_timeline_and_all_its_files(tmp_path):
+    clip, picture = tmp_path / "clip.mp4", tmp_path / "picture.png"
+    clip.write_bytes(b"clip"), picture.write_bytes(b"picture")
+    timeline = (Clip(str(clip), 0.0, 1.0), Gap(1.0, "a cat"), Gap(1.0), Picture(str(picture)))
+    recipe = recipe_of(seconds=3.0, timeline=timeline, loop=True)
+    again = recipe_from_json(recipe.to_json(), tmp_path)
+    assert again == recipe
+    assert (again.request().timeline, again.request().loop) == (timeline, True)
+    assert again.files == {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in (clip, picture)}
+
+
+def test_a_remix_is_known_by_its_clip_and_mask_and_a_box_is_no_file(tmp_path):
+    (tmp_path / "clip.mp4").write_bytes(b"clip")
+    remix = Remix(str(tmp_path / "clip.mp4"), 0.4, "0,0,8,8")
+    recipe = recipe_from_json(recipe_of(remix=remix).to_json(), tmp_path)
+    assert recipe.request().remix == remix
+    assert list(recipe.files) == [remix.path]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"timeline": [{"sound": "a.wav"}]},
+        {"timeline": [{"seconds": "long", "prompt": None}]},
+        {"remix": {"path": "a.mp4", "sound": 1}},
+        {"remix": {"path": "a.mp4", "strength": "high", "mask": None}},
+        {"shots": [{"prompt": "a cat"}]},
+    ],
+)
+def test_parts_that_nobody_understands_are_refused(tmp_path, changes):
+    values = json.loads(recipe_of().to_json())
+    with pytest.raises(BadRequest):
+        recipe_from_json(json.dumps(values | changes), tmp_path).requests()

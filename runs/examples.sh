@@ -1,0 +1,60 @@
+#!/bin/sh
+# Makes the moving pictures of docs/howto/making.md anew, with the commands that stand there.
+set -eu
+cd "$(dirname "$0")/.."
+media="$PWD/docs/media"
+himmel="${HIMMEL:-$PWD/.venv/bin/himmel}"
+python="${PYTHON:-$PWD/.venv/bin/python}"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+same="--seed 4 --size 128x128"
+$himmel generate "a penguin jumps in the snow" --seconds 3 $same -o penguin.mp4
+$himmel generate "a cat jumps on the beach" --seconds 3 $same -o cat.mp4
+"$python" - <<'PYTHON'
+from pathlib import Path
+from PIL import Image
+from himmel.media.video_io import read_frames
+frames = read_frames(Path("penguin.mp4"))
+for name, number in (("first", 0), ("middle", 18), ("last", -1)):
+    Image.fromarray(frames[number]).save(f"{name}.png")
+PYTHON
+cat > shots.yaml <<'YAML'
+size: 128x128
+seed: 4
+cards:
+  - image: first.png
+    for: 0.5
+    prompt: a penguin jumps in the snow
+  - text: a penguin jumps in the snow
+    for: 2
+  - text: a cat jumps on the beach [zoom in]
+    for: 2
+    cut: true
+YAML
+
+$himmel generate "a penguin spins in the snow" --image first.png $same -o image.mp4
+$himmel generate "a penguin jumps in the snow" --image first.png --keyframe 2=middle.png --last-image last.png $same -o keyframes.mp4
+$himmel extend penguin.mp4 --seconds 3 $same -o extend.mp4
+$himmel extend penguin.mp4 --before --seconds 2 $same -o before.mp4
+$himmel generate "a penguin jumps in the snow" --loop --seconds 3 $same -o loop.mp4
+$himmel loop penguin.mp4 $same -o loop-clip.mp4
+$himmel blend penguin.mp4 cat.mp4 $same -o blend.mp4
+$himmel remix penguin.mp4 "a cat jumps in the snow" --strength strong $same -o remix.mp4
+$himmel edit penguin.mp4 "a penguin jumps in the snow at night" --mask 0,0,50%,100% $same -o edit.mp4
+$himmel storyboard shots.yaml -o storyboard.mp4
+$himmel recut penguin.mp4 --in 1 --out 2 --extend-before 1 --extend-after 1 $same -o recut.mp4
+$himmel generate "a penguin jumps in the snow" --preset moonlight $same -o preset.mp4
+$himmel generate "[pan left] a penguin stands in the snow" $same -o camera.mp4
+
+"$python" - "$media" <<'PYTHON'
+import sys
+from pathlib import Path
+from himmel.media.animation import write_animation
+from himmel.media.recipe import read_recipe
+from himmel.media.video_io import read_frames
+for path in sorted(Path().glob("*.mp4")):
+    if path.stem not in ("penguin", "cat"):
+        write_animation(Path(sys.argv[1]) / f"making-{path.stem}.webp", [read_frames(path)], fps=read_recipe(path).fps)
+PYTHON
