@@ -6,7 +6,7 @@ Frames are uint8 arrays (n, H, W, 3), RGB. Knows nothing of models and files, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -27,18 +27,33 @@ def crop_to(picture: np.ndarray, size: Size) -> np.ndarray:
     return np.asarray(ImageOps.fit(Image.fromarray(picture), target, Image.Resampling.LANCZOS))
 
 
-def change_rate(chunks: Iterable[np.ndarray], *, native_fps: int, fps: int, count: int) -> Iterator[np.ndarray]:
+def blend(before: np.ndarray, after: np.ndarray, moment: float) -> np.ndarray:
+    """The linear mixture of two frames: ``moment`` 0 gives the one before, 1 the one after."""
+    mixed = before.astype(np.float32) * (1 - moment) + after.astype(np.float32) * moment
+    return np.rint(mixed).astype(np.uint8)
+
+
+def change_rate(
+    chunks: Iterable[np.ndarray],
+    *,
+    native_fps: int,
+    fps: int,
+    count: int,
+    between: Callable[[np.ndarray, np.ndarray, float], np.ndarray] = blend,
+) -> Iterator[np.ndarray]:
     """Re-time a stream: ``count`` frames at ``fps`` out of chunks (n, H, W, 3) at ``native_fps``, as they come.
 
-    Frame ``i`` shows the moment ``i / fps``, blended linearly of the two frames around it; after the last frame
-    the picture stands still. Holds two frames beside the current chunk. Equal rates pass frames unchanged.
+    Frame ``i`` shows the moment ``i / fps``, which ``between`` makes of the two frames around it where it falls on
+    neither; after the last frame the picture stands still. Holds two frames beside the current chunk. Equal rates
+    pass frames unchanged.
     """
     made = 0
     before: np.ndarray | None = None
     for index, frame in enumerate(frame for chunk in chunks for frame in chunk):
         due = []
         while made < count and made * native_fps <= index * fps:
-            due.append(frame if before is None else _blend(before, frame, made * native_fps / fps - index + 1))
+            moment = made * native_fps / fps - index + 1
+            due.append(frame if before is None or moment == 1 else between(before, frame, moment))
             made += 1
         if due:
             yield np.stack(due)
@@ -47,11 +62,3 @@ def change_rate(chunks: Iterable[np.ndarray], *, native_fps: int, fps: int, coun
         before = frame
     if before is not None and made < count:
         yield np.repeat(before[None], count - made, axis=0)
-
-
-def _blend(before: np.ndarray, after: np.ndarray, weight: float) -> np.ndarray:
-    """``weight`` 0 gives the frame before, 1 the frame after, exactly."""
-    if weight in (0.0, 1.0):
-        return after if weight else before
-    mixed = before.astype(np.float32) * (1 - weight) + after.astype(np.float32) * weight
-    return np.rint(mixed).astype(np.uint8)

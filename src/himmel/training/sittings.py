@@ -1,6 +1,7 @@
 """Sittings of training, and what comes out of them: a run's folder, and from it a model's folder.
 
-Owns: the layout of a run's folder (``autoencoder/``, ``text/``, ``transformer/``, ``tokenizer.json``) and the export.
+Owns: the layout of a run's folder (``autoencoder/``, ``text/``, ``transformer/``, ``upsampler/``, ``tokenizer.json``)
+and the export.
 A run is trained in as many sittings as there is time for; each goes on where the one before stopped.
 """
 
@@ -16,14 +17,16 @@ from himmel.engine.autoencoder import Autoencoder
 from himmel.engine.model import Generator, GeneratorConfig, VideoModel, save_part
 from himmel.engine.presets import PRESETS, Preset
 from himmel.engine.text_encoder import TextEncoder, Tokenizer
+from himmel.engine.upsampler import Upsampler, UpsamplerConfig, save_upsampler
 from himmel.errors import BadRequest
 from himmel.training.loop import Recipe, Run
 from himmel.training.train_autoencoder import AutoencoderTraining, train_autoencoder
 from himmel.training.train_text import TextReader, train_text
 from himmel.training.train_transformer import Diet, TransformerTraining, train_tokenizer, train_transformer
+from himmel.training.train_upsampler import UpsamplerTraining, train_upsampler
 from himmel.world.lexicon import build_words
 from himmel.world.render import Renderer
-from himmel.world.sprites import atlas_for
+from himmel.world.sprites import Atlas, atlas_for
 from himmel.world.vocabulary import VOCABULARIES, Vocabulary
 
 LICENCE = "Apache-2.0"
@@ -46,9 +49,11 @@ class Project:
             raise BadRequest(f"unknown preset '{preset}'; allowed: {', '.join(PRESETS)}")
         return cls(PRESETS[preset], VOCABULARIES[preset], folder, cache, device)
 
+    def atlas(self) -> Atlas:
+        return atlas_for(self.vocabulary, self.cache)
+
     def renderer(self) -> Renderer:
-        atlas = atlas_for(self.vocabulary, self.cache)
-        return Renderer(atlas, self.preset.height, self.preset.width, self.preset.fps, self.device)
+        return Renderer(self.atlas(), self.preset.height, self.preset.width, self.preset.fps, self.device)
 
     def generator_config(self) -> GeneratorConfig:
         p = self.preset
@@ -91,6 +96,22 @@ def transformer_sitting(project: Project, recipe: Recipe, diets: tuple[Diet, ...
         diets,
     )
     return train_transformer(project.generator_config(), training, recipe, project.device)
+
+
+def upsampler_sitting(project: Project, recipe: Recipe, clips: int) -> Run:
+    """Train the project's upsampler for the recipe's minutes on what its autoencoder makes of the world."""
+    preset = project.preset
+    training = UpsamplerTraining(
+        project.vocabulary,
+        project.atlas(),
+        autoencoder_of(project),
+        preset.height,
+        preset.width,
+        preset.fps,
+        clips,
+        scene_frames=preset.frames,
+    )
+    return train_upsampler(UpsamplerConfig(), training, recipe, project.device)
 
 
 def begin_from(project: Project, model: Path) -> None:
@@ -168,6 +189,29 @@ def export(project: Project, target: Path) -> None:
             "log": _last_lines(project.folder / "transformer"),
         },
     )
+    if (project.folder / "upsampler" / "state.safetensors").exists():
+        export_upsampler(project, target)
+
+
+def export_upsampler(project: Project, target: Path) -> None:
+    """Write the run's upsampler into a model's folder: averaged weights at half precision. Raises CannotWrite."""
+    run = Run(Upsampler(UpsamplerConfig()), Recipe(project.folder / "upsampler", minutes=0))
+    run.restart_from_average()
+    assert isinstance(run.model, Upsampler)
+    save_upsampler(
+        target / "upsampler.safetensors",
+        run.model,
+        LICENCE,
+        _making(run) | {"trained_on": _material(project.vocabulary), "log": _last_lines(project.folder / "upsampler")},
+    )
+
+
+def _making(run: Run) -> dict[str, float]:
+    return {
+        "parameters": sum(p.numel() for p in run.model.parameters()),
+        "steps": run.step,
+        "hours": round(run.seconds / 3600, 2),
+    }
 
 
 def _material(vocabulary: Vocabulary) -> str:
