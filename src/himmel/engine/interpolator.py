@@ -64,7 +64,8 @@ class Interpolator(nn.Module):
         x = self.look(torch.cat([before * 2 - 1, after * 2 - 1, plane], 1))
         told = self.tell(x + self.move(x)).float()
         back, ahead, trust = PIXELS * told[:, :2], PIXELS * told[:, 2:4], told[:, 4:]
-        share = torch.sigmoid(4 * trust + torch.logit(moment, eps=1e-6))
+        after_counts = moment * (4 * trust).clamp(-8, 8).exp()
+        share = after_counts / (after_counts + 1 - moment)
         return warp(before, moment * back) * (1 - share) + warp(after, (1 - moment) * ahead) * share
 
     @torch.inference_mode()

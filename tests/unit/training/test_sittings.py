@@ -6,6 +6,7 @@ import torch
 from himmel.engine.autoencoder import Autoencoder
 from himmel.engine.model import Generator, VideoModel
 from himmel.engine.presets import TINY
+from himmel.engine.upsampler import Upsampler, UpsamplerConfig, load_upsampler
 from himmel.errors import BadRequest
 from himmel.training.loop import Recipe, Run
 from himmel.training.sittings import Project, autoencoder_of, begin_from, export, text_encoder_of
@@ -41,6 +42,17 @@ def test_an_export_can_be_loaded_and_says_what_it_is(project, tmp_path):
     assert model.config == config(project)
     words = WordList.load(tmp_path / "weights" / "pebble" / "words.json")
     assert words.unknown("a penguin jumps in the snow") == []
+
+
+def test_a_run_with_an_upsampler_gives_it_to_the_model(project, tmp_path):
+    export(project, tmp_path / "without")
+    assert not (tmp_path / "without" / "upsampler.safetensors").exists()
+    run = Run(Upsampler(UpsamplerConfig()), Recipe(project.folder / "upsampler", minutes=0))
+    run.averaged = {name: torch.full_like(p, 0.25) for name, p in run.averaged.items()}
+    run.save_now()
+    run.log.write_text('{"step": 0}\n')
+    export(project, tmp_path / "with")
+    assert all((p == 0.25).all() for p in load_upsampler(tmp_path / "with" / "upsampler.safetensors").parameters())
 
 
 def test_half_precision_is_all_that_an_export_costs(project, tmp_path):
