@@ -132,10 +132,11 @@ def origins(autoencoder: Autoencoder, clip: Tensor) -> dict[str, Frames]:
 
 
 def size_figures(made: Tensor, true: Tensor, factor: int) -> tuple[float, float, float]:
-    """PSNR, PSNR within three small pixels of an actor's edge or inside, mean change where nothing changes."""
+    """PSNR, PSNR within three small pixels of an actor or inside, mean change where nothing near changes."""
     error = (made - true[:, :3]).square()
     near = F.max_pool2d(true[:, 3:], 6 * factor + 1, 1, 3 * factor) > 0.5
-    still = true[:, :3].diff(dim=0).abs().amax(1) < STILL
+    moved = true[:, :3].diff(dim=0).abs().amax(1, keepdim=True)
+    still = F.max_pool2d(moved, 8 * factor + 1, 1, 4 * factor)[:, 0] < STILL
     change = made.diff(dim=0).abs().mean(1)
     return decibels(error.mean()), decibels(masked(error, near)), 255 * float(change[still].mean())
 

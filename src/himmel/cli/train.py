@@ -129,6 +129,26 @@ def upsampler(
     upsampler_sitting(_project(preset, run, device), recipe, clips)
 
 
+@train.command("interpolator")
+def interpolator(
+    minutes: Minutes = 15.0,
+    preset: PresetName = "laptop",
+    run: RunFolder = RUN,
+    device: DeviceName = "auto",
+    cooldown: Cooldown = 0.4,
+    clips: Annotated[
+        int, typer.Option(parser=whole("clips", (1, 4096)), metavar="N", help="Pairs of frames in every step.")
+    ] = 24,
+) -> None:
+    """Train the interpolator, which makes the frames between two others, for higher frame rates."""
+    from himmel.training.loop import Recipe
+    from himmel.training.sittings import interpolator_sitting
+    from himmel.training.train_interpolator import MUON_RATE
+
+    recipe = Recipe(run / "interpolator", minutes, muon_rate=MUON_RATE, cooldown=cooldown)
+    interpolator_sitting(_project(preset, run, device), recipe, clips)
+
+
 @train.command("oracle")
 def oracle(
     output: Annotated[

@@ -26,6 +26,8 @@ from himmel.engine.layers import ChannelNorm, Conv, ResBlock
 from himmel.engine.model import fill, save_part
 
 FACTOR = 4
+CALM = 0.35  # how much of a change too small to be seen as motion is let through in its first frame
+SEEN = 8 / 255  # what is no longer small
 TILE = 96  # side of a tile of the small picture; what is smaller is done whole, several frames at a time
 
 
@@ -75,6 +77,7 @@ class Upsampler(nn.Module):
         """
         last: Tensor | None = None
         for chunk in chunks:
+            chunk = calmed(chunk, last)
             before = torch.cat([chunk[:1] if last is None else last, chunk[:-1]])
             last = chunk[-1:]
             at_once = max(1, tile**2 // (chunk.shape[-2] * chunk.shape[-1]))
@@ -90,6 +93,20 @@ class Upsampler(nn.Module):
                 made = self(frames[seen], before[seen]).clamp_(0, 1)
                 picture[..., rows.large, columns.large] = made[..., rows.kept, columns.kept]
         return picture
+
+
+def calmed(frames: Tensor, last: Tensor | None) -> Tensor:
+    """Frames (t, 3, h, w) without the trembling of what stands still; ``last`` (1, 3, h, w) was calmed before them.
+
+    A recursive filter that follows a pixel the faster the more its surroundings change: flicker of a level or two
+    is smoothed over some frames, and motion passes as it is.
+    """
+    followed = [frames[:1] if last is None else last]
+    for frame in frames.split(1):
+        change = frame - followed[-1]
+        around = F.avg_pool2d(change.abs().amax(1, keepdim=True), 3, 1, 1, count_include_pad=False)
+        followed.append(followed[-1] + change * (CALM + (1 - CALM) * (around / SEEN).clamp(max=1)))
+    return torch.cat(followed[1:])
 
 
 @dataclass(frozen=True)

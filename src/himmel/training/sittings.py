@@ -1,7 +1,7 @@
 """Sittings of training, and what comes out of them: a run's folder, and from it a model's folder.
 
-Owns: the layout of a run's folder (``autoencoder/``, ``text/``, ``transformer/``, ``upsampler/``, ``tokenizer.json``)
-and the export.
+Owns: the layout of a run's folder (``autoencoder/``, ``text/``, ``transformer/``, ``upsampler/``,
+``interpolator/``, ``tokenizer.json``) and the export.
 A run is trained in as many sittings as there is time for; each goes on where the one before stopped.
 """
 
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from himmel.engine.autoencoder import Autoencoder
+from himmel.engine.interpolator import Interpolator, InterpolatorConfig, save_interpolator
 from himmel.engine.model import Generator, GeneratorConfig, VideoModel, save_part
 from himmel.engine.presets import PRESETS, Preset
 from himmel.engine.text_encoder import TextEncoder, Tokenizer
@@ -21,6 +23,7 @@ from himmel.engine.upsampler import Upsampler, UpsamplerConfig, save_upsampler
 from himmel.errors import BadRequest
 from himmel.training.loop import Recipe, Run
 from himmel.training.train_autoencoder import AutoencoderTraining, train_autoencoder
+from himmel.training.train_interpolator import InterpolatorTraining, train_interpolator
 from himmel.training.train_text import TextReader, train_text
 from himmel.training.train_transformer import Diet, TransformerTraining, train_tokenizer, train_transformer
 from himmel.training.train_upsampler import UpsamplerTraining, train_upsampler
@@ -114,6 +117,21 @@ def upsampler_sitting(project: Project, recipe: Recipe, clips: int) -> Run:
     return train_upsampler(UpsamplerConfig(), training, recipe, project.device)
 
 
+def interpolator_sitting(project: Project, recipe: Recipe, clips: int) -> Run:
+    """Train the project's interpolator for the recipe's minutes; it needs nothing of the run."""
+    preset = project.preset
+    training = InterpolatorTraining(
+        project.vocabulary,
+        project.atlas(),
+        preset.height,
+        preset.width,
+        preset.fps,
+        clips,
+        scene_frames=preset.frames,
+    )
+    return train_interpolator(InterpolatorConfig(), training, recipe, project.device)
+
+
 def begin_from(project: Project, model: Path) -> None:
     """Begin the run with the weights of a model's folder instead of at random, where the run has none yet.
 
@@ -189,28 +207,36 @@ def export(project: Project, target: Path) -> None:
             "log": _last_lines(project.folder / "transformer"),
         },
     )
-    if (project.folder / "upsampler" / "state.safetensors").exists():
-        export_upsampler(project, target)
+    export_finishing(project, target)
 
 
-def export_upsampler(project: Project, target: Path) -> None:
-    """Write the run's upsampler into a model's folder: averaged weights at half precision. Raises CannotWrite."""
-    run = Run(Upsampler(UpsamplerConfig()), Recipe(project.folder / "upsampler", minutes=0))
+def export_finishing(project: Project, target: Path) -> None:
+    """Write the run's upsampler and interpolator, where it has them, into a model's folder. Raises CannotWrite."""
+    if _begun(project, "upsampler"):
+        upsampler = Upsampler(UpsamplerConfig())
+        making = _making(project, "upsampler", upsampler)
+        save_upsampler(target / "upsampler.safetensors", upsampler, LICENCE, making)
+    if _begun(project, "interpolator"):
+        interpolator = Interpolator(InterpolatorConfig())
+        making = _making(project, "interpolator", interpolator)
+        save_interpolator(target / "interpolator.safetensors", interpolator, LICENCE, making)
+
+
+def _begun(project: Project, part: str) -> bool:
+    return (project.folder / part / "state.safetensors").exists()
+
+
+def _making(project: Project, part: str, model: nn.Module) -> dict[str, Any]:
+    """Fill a model with the averaged weights of a part's run; returns how they came about."""
+    folder = project.folder / part
+    run = Run(model, Recipe(folder, minutes=0))
     run.restart_from_average()
-    assert isinstance(run.model, Upsampler)
-    save_upsampler(
-        target / "upsampler.safetensors",
-        run.model,
-        LICENCE,
-        _making(run) | {"trained_on": _material(project.vocabulary), "log": _last_lines(project.folder / "upsampler")},
-    )
-
-
-def _making(run: Run) -> dict[str, float]:
     return {
-        "parameters": sum(p.numel() for p in run.model.parameters()),
+        "parameters": sum(p.numel() for p in model.parameters()),
         "steps": run.step,
         "hours": round(run.seconds / 3600, 2),
+        "trained_on": _material(project.vocabulary),
+        "log": _last_lines(folder),
     }
 
 
