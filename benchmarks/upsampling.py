@@ -134,11 +134,17 @@ def origins(autoencoder: Autoencoder, clip: Tensor) -> dict[str, Frames]:
 def size_figures(made: Tensor, true: Tensor, factor: int) -> tuple[float, float, float]:
     """PSNR, PSNR within three small pixels of an actor or inside, mean change where nothing near changes."""
     error = (made - true[:, :3]).square()
-    near = F.max_pool2d(true[:, 3:], 6 * factor + 1, 1, 3 * factor) > 0.5
+    near = spread(true[:, 3:], 3 * factor) > 0.5
     moved = true[:, :3].diff(dim=0).abs().amax(1, keepdim=True)
-    still = F.max_pool2d(moved, 8 * factor + 1, 1, 4 * factor)[:, 0] < STILL
+    still = spread(moved, 4 * factor)[:, 0] < STILL
     change = made.diff(dim=0).abs().mean(1)
     return decibels(error.mean()), decibels(masked(error, near)), 255 * float(change[still].mean())
+
+
+def spread(field: Tensor, far: int) -> Tensor:
+    """The largest value within so many pixels across and down."""
+    across = F.max_pool2d(field, (1, 2 * far + 1), 1, (0, far))
+    return F.max_pool2d(across, (2 * far + 1, 1), 1, (far, 0))
 
 
 def rates(parts: Parts, scenes: Sequence[Scene]) -> Table:
@@ -233,12 +239,12 @@ def memory_of(upsampler: Upsampler, size: Size) -> str:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
 
     before = mebibytes()
-    for _ in enlarged(chunks(60), size, upsampler):
+    for _ in enlarged(chunks(24), size, upsampler):
         pass
     after = mebibytes()
-    for _ in enlarged(chunks(120), size, upsampler):
+    for _ in enlarged(chunks(72), size, upsampler):
         pass
-    return f"{after:.0f} for 5 s, {mebibytes():.0f} for 15 s, {before:.0f} before"
+    return f"{after:.0f} for 2 s, {mebibytes():.0f} for 6 s, {before:.0f} before"
 
 
 def chunks(frames: int) -> Iterator[Frames]:
