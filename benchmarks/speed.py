@@ -26,7 +26,6 @@ from rich.table import Table
 
 from himmel.backends.native import NativeBackend
 from himmel.engine.tasks import text_to_video
-from himmel.media.scaling import resize_frames
 from himmel.media.video_io import write_video
 from himmel.spec import Progress, Size, VideoRequest
 
@@ -92,13 +91,15 @@ def parts(backend: NativeBackend, table: Table) -> None:
         latents = list(sample())
         pixels = list(model.frames(iter(latents)))
         frames = [(chunk[0] * 255).byte().permute(0, 2, 3, 1).numpy() for chunk in pixels]
-        large = [resize_frames(chunk, info.default_size) for chunk in frames]
+        native = [frame for chunk in frames for frame in chunk]
+        sized = backend.finishing.sized
+        large = [frame[None] for frame in sized(native, info.default_size)]
         ways: dict[str, Callable[[], object]] = {
             "text": lambda g=generator, t=guided: g.read(model.tokenizer(t, model.config.text.longest)),
             "transformer": lambda s=sample: list(s()),
             "transformer, first frame": lambda s=sample: next(iter(s())),
             "decoder": lambda latents=latents: list(model.frames(iter(latents))),
-            f"scaling to {info.default_size}": lambda f=frames: [resize_frames(c, info.default_size) for c in f],
+            f"enlarging to {info.default_size}": lambda f=native: list(sized(f, info.default_size)),
             f"writing {info.default_size}": lambda f=large: encode(iter(f), info.default_size, info.native_fps),
         }
         for what, way in ways.items():

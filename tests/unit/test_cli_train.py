@@ -7,7 +7,14 @@ from himmel.cli.app import main
 def sittings(monkeypatch):
     """What the commands hand to training, instead of training."""
     handed = []
-    for name in ("autoencoder_sitting", "text_sitting", "transformer_sitting", "export"):
+    for name in (
+        "autoencoder_sitting",
+        "text_sitting",
+        "transformer_sitting",
+        "upsampler_sitting",
+        "interpolator_sitting",
+        "export",
+    ):
         monkeypatch.setattr(
             f"himmel.training.sittings.{name}", lambda *values, name=name: handed.append((name, values))
         )
@@ -42,6 +49,14 @@ def test_without_a_diet_clips_have_the_models_length(sittings, tmp_path):
     assert main(["train", "transformer", "--preset", "tiny", "--run", str(tmp_path)]) == 0
     [(_, (project, _, diets))] = sittings
     assert [diet.frames for diet in diets] == [project.preset.frames]
+
+
+@pytest.mark.parametrize("part", ["upsampler", "interpolator"])
+def test_sittings_of_upsampler_and_interpolator_get_their_settings(sittings, tmp_path, part):
+    assert main(["train", part, "--preset", "tiny", "--clips", "3", "--run", str(tmp_path)]) == 0
+    [(name, (project, recipe, clips))] = sittings
+    assert (name, project.preset.height) == (f"{part}_sitting", 32)
+    assert (recipe.folder, clips) == (tmp_path / part, 3)
 
 
 def test_an_export_becomes_a_model_of_its_name(sittings, tmp_path, capsys):

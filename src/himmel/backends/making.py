@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from himmel.backends.finishing import Finishing
 from himmel.backends.footage import GROUP, Run, picture_of
 from himmel.backends.joins import joined
 from himmel.engine.model import VideoModel
@@ -26,7 +27,7 @@ from himmel.engine.tasks import AHEAD, Task, remix, text_to_video, with_ahead, w
 from himmel.errors import BadRequest
 from himmel.media.mask import read_mask
 from himmel.media.material import look
-from himmel.media.scaling import between, blend, crop_to, stretch_to
+from himmel.media.scaling import stretch_to
 from himmel.spec import ModelInfo, Size, VideoRequest
 
 WINDOW = Window()
@@ -40,6 +41,7 @@ class Maker(Protocol):
 
     info: ModelInfo
     model: VideoModel
+    finishing: Finishing
 
 
 class Making:
@@ -50,7 +52,8 @@ class Making:
     """
 
     def __init__(self, maker: Maker, request: VideoRequest, run: Run, number: int) -> None:
-        self.model, self.info, self.request, self.run, self.number = maker.model, maker.info, request, run, number
+        self.model, self.info, self.finishing = maker.model, maker.info, maker.finishing
+        self.request, self.run, self.number = request, run, number
         self.finished: list[Tensor] = []
         self.resumed: Tensor | None = None
         longest = self.model.config.text.longest
@@ -76,11 +79,10 @@ class Making:
         assert request.size and request.fps
         loop_at = run.last if run.loop else None
         native = ((float(place), frame) for place, frame in joined(self._native(), self._given(), loop_at=loop_at))
-        found = between(native, run.positions)
         # What is given fills the finished picture, whose proportions may be others than the model's: it was stretched
         # on its way in, and what is made of it is stretched back, so that both lie upon each other.
-        fill = stretch_to if run.pictures or run.left or run.right or run.remix else crop_to
-        made = (fill(blend(*around), request.size) for around in found)
+        stretched = bool(run.pictures or run.left or run.right or run.remix)
+        made = self.finishing.sized(self.finishing.timed(native, run.positions), request.size, stretched=stretched)
         return self._composed(made, request.size, request.fps) if run.remix and run.remix.mask else made
 
     def resume(self, made: Tensor) -> None:

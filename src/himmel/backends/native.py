@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from himmel.backends.device import choose_device
+from himmel.backends.finishing import PARTS, Finishing
 from himmel.backends.footage import Run, Stretch, plan
 from himmel.backends.making import Making
 from himmel.engine import checkpoint
@@ -57,6 +58,7 @@ class NativeBackend:
         chosen = choose_device(device)
         self.device = chosen.type
         self.model = VideoModel.load(folder, chosen)
+        self.finishing = Finishing.load(folder, chosen)
         self.info = _info(folder)
         self.words = words_of(name)
 
@@ -129,6 +131,9 @@ def _info(folder: Path) -> ModelInfo:
     turbo = folder / "turbo.safetensors"
     if turbo.exists():
         other += checkpoint.describe(turbo, "transformer")[1]
+    for part in PARTS:
+        if (folder / f"{part}.safetensors").exists():
+            other += checkpoint.describe(folder / f"{part}.safetensors", part)[1]
     config = checkpoint.read_configuration(path, header, GeneratorConfig)
     training = header.training
     return ModelInfo(

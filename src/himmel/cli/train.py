@@ -131,6 +131,44 @@ def turbo(
     turbo_sitting(_project(preset, run, device), recipe, Diet(clips))
 
 
+@train.command("upsampler")
+def upsampler(
+    minutes: Minutes = 25.0,
+    preset: PresetName = "laptop",
+    run: RunFolder = RUN,
+    device: DeviceName = "auto",
+    cooldown: Cooldown = 0.35,
+    clips: Annotated[int, typer.Option(parser=whole("clips", (1, 4096)), metavar="N", help="Clips in every step.")] = 8,
+) -> None:
+    """Train the upsampler, which makes the model's pictures four times as large, on the run's autoencoder."""
+    from himmel.training.loop import Recipe
+    from himmel.training.sittings import upsampler_sitting
+    from himmel.training.train_upsampler import MUON_RATE
+
+    recipe = Recipe(run / "upsampler", minutes, muon_rate=MUON_RATE, cooldown=cooldown)
+    upsampler_sitting(_project(preset, run, device), recipe, clips)
+
+
+@train.command("interpolator")
+def interpolator(
+    minutes: Minutes = 15.0,
+    preset: PresetName = "laptop",
+    run: RunFolder = RUN,
+    device: DeviceName = "auto",
+    cooldown: Cooldown = 0.4,
+    clips: Annotated[
+        int, typer.Option(parser=whole("clips", (1, 4096)), metavar="N", help="Pairs of frames in every step.")
+    ] = 24,
+) -> None:
+    """Train the interpolator, which makes the frames between two others, for higher frame rates."""
+    from himmel.training.loop import Recipe
+    from himmel.training.sittings import interpolator_sitting
+    from himmel.training.train_interpolator import MUON_RATE
+
+    recipe = Recipe(run / "interpolator", minutes, muon_rate=MUON_RATE, cooldown=cooldown)
+    interpolator_sitting(_project(preset, run, device), recipe, clips)
+
+
 @train.command("oracle")
 def oracle(
     output: Annotated[

@@ -1,7 +1,7 @@
 """Making frames fit: other sizes, other frame rates.
 
-Owns: filling another size (Lanczos) by scaling and cropping or by stretching, and changing the frame rate of a stream.
-Frames are uint8 arrays (n, H, W, 3), RGB. Knows nothing of models and files, and no torch.
+Owns: filling another size (Lanczos) by scaling and cropping or by stretching, and the frames around a moment.
+Frames are uint8 arrays (H, W, 3), RGB. Knows nothing of models and files, and no torch.
 """
 
 from __future__ import annotations
@@ -17,15 +17,10 @@ from himmel.spec import Size
 T = TypeVar("T")
 
 
-def resize_frames(frames: np.ndarray, size: Size) -> np.ndarray:
-    """Make uint8 (n, h, w, 3) fill uint8 (n, H, W, 3), see :func:`crop_to`; nothing is ever stretched."""
-    if frames.shape[1:3] == (size.height, size.width):
-        return frames
-    return np.stack([crop_to(frame, size) for frame in frames])
-
-
 def crop_to(picture: np.ndarray, size: Size) -> np.ndarray:
     """Scale one uint8 (h, w, 3) with Lanczos until it fills ``size``, and cut off evenly what hangs over."""
+    if picture.shape[:2] == (size.height, size.width):
+        return picture
     target = (size.width, size.height)
     return np.asarray(ImageOps.fit(Image.fromarray(picture), target, Image.Resampling.LANCZOS))
 
@@ -35,18 +30,6 @@ def stretch_to(picture: np.ndarray, size: Size) -> np.ndarray:
     if picture.shape[:2] == (size.height, size.width):
         return picture
     return np.asarray(Image.fromarray(picture).resize((size.width, size.height), Image.Resampling.LANCZOS))
-
-
-def change_rate(chunks: Iterable[np.ndarray], *, native_fps: int, fps: int, count: int) -> Iterator[np.ndarray]:
-    """Re-time a stream: ``count`` frames at ``fps`` out of chunks (n, H, W, 3) at ``native_fps``, as they come.
-
-    Frame ``i`` shows the moment ``i / fps``, blended linearly of the two frames around it; after the last frame
-    the picture stands still. Holds two frames beside the current chunk. Equal rates pass frames unchanged.
-    Yields (1, H, W, 3).
-    """
-    numbered = ((float(index), frame) for index, frame in enumerate(frame for chunk in chunks for frame in chunk))
-    for before, after, weight in between(numbered, (made * native_fps / fps for made in range(count))):
-        yield blend(before, after, weight)[None]
 
 
 def between(timed: Iterable[tuple[float, T]], moments: Iterable[float]) -> Iterator[tuple[T, T, float]]:

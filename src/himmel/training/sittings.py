@@ -1,6 +1,7 @@
 """Sittings of training, and what comes out of them: a run's folder, and from it a model's folder.
 
-Owns: the layout of a run's folder (``autoencoder/``, ``text/``, ``transformer/``, ``tokenizer.json``) and the export.
+Owns: the layout of a run's folder (``autoencoder/``, ``text/``, ``transformer/``, ``upsampler/``,
+``interpolator/``, ``tokenizer.json``) and the export.
 A run is trained in as many sittings as there is time for; each goes on where the one before stopped.
 """
 
@@ -8,23 +9,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from himmel.engine.autoencoder import Autoencoder
+from himmel.engine.interpolator import Interpolator, InterpolatorConfig, save_interpolator
 from himmel.engine.model import Generator, GeneratorConfig, VideoModel, save_part
 from himmel.engine.presets import PRESETS, Preset
 from himmel.engine.text_encoder import TextEncoder, Tokenizer
+from himmel.engine.upsampler import Upsampler, UpsamplerConfig, save_upsampler
 from himmel.errors import BadRequest
 from himmel.training import distil
 from himmel.training.loop import Recipe, Run
 from himmel.training.train_autoencoder import AutoencoderTraining, train_autoencoder
+from himmel.training.train_interpolator import InterpolatorTraining, train_interpolator
 from himmel.training.train_text import TextReader, train_text
 from himmel.training.train_transformer import Diet, TransformerTraining, train_tokenizer, train_transformer
+from himmel.training.train_upsampler import UpsamplerTraining, train_upsampler
 from himmel.world.lexicon import build_words
 from himmel.world.render import Renderer
-from himmel.world.sprites import atlas_for
+from himmel.world.sprites import Atlas, atlas_for
 from himmel.world.vocabulary import VOCABULARIES, Vocabulary
 
 LICENCE = "Apache-2.0"
@@ -47,9 +53,11 @@ class Project:
             raise BadRequest(f"unknown preset '{preset}'; allowed: {', '.join(PRESETS)}")
         return cls(PRESETS[preset], VOCABULARIES[preset], folder, cache, device)
 
+    def atlas(self) -> Atlas:
+        return atlas_for(self.vocabulary, self.cache)
+
     def renderer(self) -> Renderer:
-        atlas = atlas_for(self.vocabulary, self.cache)
-        return Renderer(atlas, self.preset.height, self.preset.width, self.preset.fps, self.device)
+        return Renderer(self.atlas(), self.preset.height, self.preset.width, self.preset.fps, self.device)
 
     def generator_config(self) -> GeneratorConfig:
         p = self.preset
@@ -105,6 +113,37 @@ def _training(project: Project, diets: tuple[Diet, ...]) -> TransformerTraining:
         text_encoder_of(project),
         diets,
     )
+
+
+def upsampler_sitting(project: Project, recipe: Recipe, clips: int) -> Run:
+    """Train the project's upsampler for the recipe's minutes on what its autoencoder makes of the world."""
+    preset = project.preset
+    training = UpsamplerTraining(
+        project.vocabulary,
+        project.atlas(),
+        autoencoder_of(project),
+        preset.height,
+        preset.width,
+        preset.fps,
+        clips,
+        scene_frames=preset.frames,
+    )
+    return train_upsampler(UpsamplerConfig(), training, recipe, project.device)
+
+
+def interpolator_sitting(project: Project, recipe: Recipe, clips: int) -> Run:
+    """Train the project's interpolator for the recipe's minutes; it needs nothing of the run."""
+    preset = project.preset
+    training = InterpolatorTraining(
+        project.vocabulary,
+        project.atlas(),
+        preset.height,
+        preset.width,
+        preset.fps,
+        clips,
+        scene_frames=preset.frames,
+    )
+    return train_interpolator(InterpolatorConfig(), training, recipe, project.device)
 
 
 def begin_from(project: Project, model: Path) -> None:
@@ -182,16 +221,42 @@ def export(project: Project, target: Path) -> None:
             "log": _last_lines(project.folder / "transformer"),
         },
     )
-    if (project.folder / "turbo" / "state.safetensors").exists():
-        _export_turbo(project, config, target)
+    if _begun(project, "turbo"):
+        config = replace(config, transformer=replace(config.transformer, strides=True))
+        student = Generator(config)
+        making = _making(project, "turbo", student)
+        save_part(target / "turbo.safetensors", "transformer", student, config, LICENCE, making)
+    export_finishing(project, target)
 
 
-def _export_turbo(project: Project, config: GeneratorConfig, target: Path) -> None:
-    config = replace(config, transformer=replace(config.transformer, strides=True))
-    run = Run(Generator(config), Recipe(project.folder / "turbo", minutes=0))
+def export_finishing(project: Project, target: Path) -> None:
+    """Write the run's upsampler and interpolator, where it has them, into a model's folder. Raises CannotWrite."""
+    if _begun(project, "upsampler"):
+        upsampler = Upsampler(UpsamplerConfig())
+        making = _making(project, "upsampler", upsampler)
+        save_upsampler(target / "upsampler.safetensors", upsampler, LICENCE, making)
+    if _begun(project, "interpolator"):
+        interpolator = Interpolator(InterpolatorConfig())
+        making = _making(project, "interpolator", interpolator)
+        save_interpolator(target / "interpolator.safetensors", interpolator, LICENCE, making)
+
+
+def _begun(project: Project, part: str) -> bool:
+    return (project.folder / part / "state.safetensors").exists()
+
+
+def _making(project: Project, part: str, model: nn.Module) -> dict[str, Any]:
+    """Fill a model with the averaged weights of a part's run; returns how they came about."""
+    folder = project.folder / part
+    run = Run(model, Recipe(folder, minutes=0))
     run.restart_from_average()
-    made = {"steps": run.step, "hours": round(run.seconds / 3600, 2), "log": _last_lines(project.folder / "turbo")}
-    save_part(target / "turbo.safetensors", "transformer", run.model, config, LICENCE, made)
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "steps": run.step,
+        "hours": round(run.seconds / 3600, 2),
+        "trained_on": _material(project.vocabulary),
+        "log": _last_lines(folder),
+    }
 
 
 def _material(vocabulary: Vocabulary) -> str:

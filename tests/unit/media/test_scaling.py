@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from himmel.media.scaling import change_rate, crop_to, resize_frames
+from himmel.media.scaling import between, blend, crop_to
 from himmel.spec import Size
 
 
@@ -10,30 +10,30 @@ def ramp(count):
     return np.broadcast_to((np.arange(count) * 10).astype(np.uint8)[:, None, None, None], (count, 2, 2, 3)).copy()
 
 
-def retimed(count_in, native_fps, fps, count, split=3):
-    chunks = np.array_split(ramp(count_in), split)
-    return np.concatenate(list(change_rate(chunks, native_fps=native_fps, fps=fps, count=count)))[:, 0, 0, 0]
+def retimed(count_in, native_fps, fps, count):
+    timed = ((float(index), frame) for index, frame in enumerate(ramp(count_in)))
+    moments = (index * native_fps / fps for index in range(count))
+    return np.stack([blend(*around) for around in between(timed, moments)])[:, 0, 0, 0]
 
 
 def test_resizing_gives_the_size_and_keeps_flat_colour():
-    frames = np.full((2, 16, 24, 3), (10, 200, 90), np.uint8)
-    big = resize_frames(frames, Size(48, 64))
-    assert big.shape == (2, 64, 48, 3)
+    big = crop_to(np.full((16, 24, 3), (10, 200, 90), np.uint8), Size(48, 64))
+    assert big.shape == (64, 48, 3)
     assert (big == (10, 200, 90)).all()
 
 
 def test_resizing_to_the_same_size_changes_nothing():
-    frames = np.random.default_rng(0).integers(0, 256, (2, 16, 24, 3), dtype=np.uint8)
-    assert resize_frames(frames, Size(24, 16)) is frames
+    frame = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    assert crop_to(frame, Size(24, 16)) is frame
 
 
 @pytest.mark.parametrize(("width", "height"), [(72, 128), (128, 72), (96, 96)])
 def test_a_disc_stays_a_disc_in_other_proportions(width, height):
     rows, columns = np.mgrid[:64, :64]
     disc = np.where(np.hypot(rows - 31.5, columns - 31.5) < 12, 255, 0).astype(np.uint8)
-    frames = resize_frames(np.repeat(disc[None, ..., None], 3, axis=-1), Size(width, height))
-    assert frames.shape == (1, height, width, 3)
-    rows, columns = np.nonzero(frames[0, ..., 0] > 127)
+    frame = crop_to(np.repeat(disc[..., None], 3, axis=-1), Size(width, height))
+    assert frame.shape == (height, width, 3)
+    rows, columns = np.nonzero(frame[..., 0] > 127)
     larger = max(width, height) / 64  # the picture fills the longer side
     assert np.ptp(rows) + 1 == pytest.approx(24 * larger, abs=1.5)
     assert np.ptp(columns) + 1 == pytest.approx(24 * larger, abs=1.5)
@@ -64,14 +64,18 @@ def test_odd_rates_keep_the_time_of_every_frame():
     assert retimed(10, 8, 12, 12).tolist() == [round(i * 8 / 12 * 10) for i in range(12)]
 
 
-@pytest.mark.parametrize("split", [1, 2, 9])
-def test_chunks_do_not_matter(split):
-    assert retimed(9, 8, 24, 27, split).tolist() == retimed(9, 8, 24, 27, 4).tolist()
-
-
 def test_no_more_is_asked_for_than_is_needed():
+    asked = []
+
     def endless():
         while True:
-            yield ramp(4)
+            asked.append(len(asked))
+            yield float(asked[-1]), ramp(1)[0]
 
-    assert sum(len(chunk) for chunk in change_rate(endless(), native_fps=8, fps=8, count=6)) == 6
+    assert len(list(between(endless(), [0.0, 1.0, 2.5]))) == 3
+    assert asked == [0, 1, 2, 3]
+
+
+def test_nothing_is_shown_of_nothing():
+    assert list(between([], [0.0, 1.0])) == []
+    assert list(between([(0.0, ramp(1)[0])], [])) == []

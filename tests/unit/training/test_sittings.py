@@ -4,11 +4,13 @@ import pytest
 import torch
 
 from himmel.engine.autoencoder import Autoencoder
+from himmel.engine.interpolator import Interpolator, InterpolatorConfig, load_interpolator
 from himmel.engine.model import Generator, VideoModel
 from himmel.engine.presets import TINY
+from himmel.engine.upsampler import Upsampler, UpsamplerConfig, load_upsampler
 from himmel.errors import BadRequest
 from himmel.training.loop import Recipe, Run
-from himmel.training.sittings import Project, autoencoder_of, begin_from, export, text_encoder_of
+from himmel.training.sittings import Project, autoencoder_of, begin_from, export, export_finishing, text_encoder_of
 from himmel.training.train_text import TextReader
 from himmel.words import WordList
 
@@ -41,6 +43,21 @@ def test_an_export_can_be_loaded_and_says_what_it_is(project, tmp_path):
     assert model.config == config(project)
     words = WordList.load(tmp_path / "weights" / "pebble" / "words.json")
     assert words.unknown("a penguin jumps in the snow") == []
+
+
+def test_a_run_with_an_upsampler_and_an_interpolator_gives_them_to_the_model(project, tmp_path):
+    export_finishing(project, tmp_path / "without")
+    assert not (tmp_path / "without").exists()
+    parts = {"upsampler": Upsampler(UpsamplerConfig()), "interpolator": Interpolator(InterpolatorConfig())}
+    for name, part in parts.items():
+        run = Run(part, Recipe(project.folder / name, minutes=0))
+        run.averaged = {key: torch.full_like(value, 0.25) for key, value in run.averaged.items()}
+        run.save_now()
+        run.log.write_text('{"step": 0}\n')
+    export_finishing(project, tmp_path / "with")
+    upsampler = load_upsampler(tmp_path / "with" / "upsampler.safetensors")
+    interpolator = load_interpolator(tmp_path / "with" / "interpolator.safetensors")
+    assert all((p == 0.25).all() for p in [*upsampler.parameters(), *interpolator.parameters()])
 
 
 def test_half_precision_is_all_that_an_export_costs(project, tmp_path):
