@@ -99,7 +99,7 @@ def parts(backend: NativeBackend, table: Table) -> None:
             "transformer": lambda s=sample: list(s()),
             "transformer, first frame": lambda s=sample: next(iter(s())),
             "decoder": lambda latents=latents: list(model.frames(iter(latents))),
-            f"enlarging to {info.default_size}": lambda f=native: list(sized(f, info.default_size)),
+            f"enlarging to {info.default_size}": lambda f=native, s=sized: list(s(f, info.default_size)),
             f"writing {info.default_size}": lambda f=large: encode(iter(f), info.default_size, info.native_fps),
         }
         for what, way in ways.items():
