@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from himmel.errors import BadRequest
-from himmel.spec import MAX_SEED, RANGES, ModelInfo, Size, VideoRequest
+from himmel.spec import MAX_SEED, RANGES, Clip, Gap, ModelInfo, Picture, Remix, Size, VideoRequest
 
 MODEL = ModelInfo(
     name="m",
@@ -65,7 +65,55 @@ def test_what_is_open_is_taken_from_the_model():
 
 def test_what_was_chosen_stays_also_where_it_is_zero():
     wish = VideoRequest("a cat", size=Size(32, 32), fps=5, steps=1, guidance=0.0, seed=MAX_SEED)
-    assert wish.resolved(MODEL) == wish
+    assert wish.resolved(MODEL) == replace(wish, turbo=False)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "turbo", "steps", "guidance"),
+    [
+        ({}, True, 4, 1.0),
+        ({"steps": 2}, True, 2, 1.0),
+        ({"steps": 2, "turbo": False}, False, 2, MODEL.default_guidance),
+        ({"turbo": False}, False, MODEL.default_steps, MODEL.default_guidance),
+        ({"negative_prompt": "rain"}, False, MODEL.default_steps, MODEL.default_guidance),
+        ({"guidance": 3.0}, False, MODEL.default_steps, 3.0),
+        ({"steps": 12}, False, 12, MODEL.default_guidance),
+    ],
+)
+def test_turbo_is_taken_unless_only_the_full_model_can(wishes, turbo, steps, guidance):
+    quick = replace(MODEL, turbo_steps=(1, 2, 4, 8))
+    settled = VideoRequest("a cat", **wishes).resolved(quick)
+    assert (settled.turbo, settled.steps, settled.guidance) == (turbo, steps, guidance)
+    assert settled.resolved(quick) == settled
+
+
+@pytest.mark.parametrize("wishes", [{"negative_prompt": "rain"}, {"guidance": 2.0}, {"steps": 3}])
+def test_turbo_is_refused_for_what_only_the_full_model_can(wishes):
+    quick = replace(MODEL, turbo_steps=(1, 2, 4, 8))
+    with pytest.raises(BadRequest, match="allowed: 1, 2, 4, 8 steps"):
+        VideoRequest("a cat", turbo=True, **wishes).resolved(quick)
+    with pytest.raises(BadRequest, match="take the full model"):
+        VideoRequest("a cat", turbo=True).resolved(MODEL)
+
+
+@pytest.mark.parametrize(
+    ("timeline", "wishes", "why"),
+    [
+        ((Gap(2.0), Clip("a.mp4", 0, 1)), {"seconds": 4.0}, "the parts last 3 s"),
+        ((Gap(4.0),), {"first_frame": "a.png"}, "neither a first frame"),
+        ((Gap(4.0),), {"remix": Remix("a.mp4")}, "nor a remix"),
+    ],
+)
+def test_timelines_that_contradict_their_request_are_refused(timeline, wishes, why):
+    with pytest.raises(BadRequest, match=why):
+        VideoRequest("a cat", timeline=timeline, **wishes)
+
+
+def test_a_timeline_counts_its_frames_part_by_part():
+    parts = (Picture("a.png"), Gap(1.26), Clip("a.mp4", 0.5, 1.0), Gap(1.26))
+    request = VideoRequest("a cat", fps=10, seconds=3.02, timeline=parts)
+    assert [request.frames_of(part) for part in parts] == [0, 13, 5, 13]
+    assert request.frame_count == 31
 
 
 @pytest.mark.parametrize(("seconds", "fps", "count"), [(4, 8, 32), (0.1, 1, 1), (1.5, 12, 18)])
