@@ -8,6 +8,7 @@ run=${RUN:-cache/papercut-gpu}
 
 "$himmel" train autoencoder --preset gpu --run "$run" --device cuda --minutes 8 --clips 64
 "$himmel" train text --preset gpu --run "$run" --device cuda --minutes 2 --captions 1024
-"$himmel" train transformer --preset gpu --run "$run" --device cuda --minutes 5 --cooldown 0 --diet 1x1024
-"$himmel" train transformer --preset gpu --run "$run" --device cuda --minutes 13 --cooldown 0.4 --diet 49x96 --diet 1x1024
+"$himmel" train transformer --preset gpu --run "$run" --device cuda --minutes 4 --cooldown 0 --diet 1x1024
+"$himmel" train transformer --preset gpu --run "$run" --device cuda --minutes 10 --cooldown 0.4 --diet 49x96 --diet 1x1024
+"$himmel" train turbo --preset gpu --run "$run" --device cuda --minutes 4 --clips 64
 "$himmel" train export papercut --preset gpu --run "$run"
