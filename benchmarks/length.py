@@ -1,6 +1,6 @@
 """What becomes of a clip over a minute, in windows of five seconds.
 
-    python benchmarks/length.py [--clips 8] [--seconds 60] [--full]
+    python benchmarks/length.py [--clips 8] [--seconds 60] [--turbo]
 
 Reads each window with the oracle (noun, setting, count), and measures mean and deviation of its colours, sharpness
 (mean gradient) and the step from frame to frame. The last window should be like the first: the figures are means over
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--model", default="papercut")
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--full", action="store_true", help="the full model, where there is a Turbo")
+    parser.add_argument("--turbo", action="store_true", help="the few-step student")
     asked = parser.parse_args()
     backend, oracle = NativeBackend(asked.model), load_oracle()
     laptop = VOCABULARIES["laptop"]
@@ -50,13 +50,13 @@ def main() -> None:
         scene = sample_scene(calm, 4 * 10**9 + number)
         said = caption(scene, random.Random(number), "en")
         wish = VideoRequest(said, seconds=asked.seconds, seed=number, size=backend.info.native_size,
-                            turbo=False if asked.full else None)  # fmt: skip
+                            turbo=asked.turbo or None)  # fmt: skip
         frames = np.concatenate([part for part in backend.generate(wish) if isinstance(part, np.ndarray)])
         seams.append([border_step(frames, every) for every in (GROUP * backend.model.config.transformer.block, GROUP)])
         step = WINDOW * backend.info.native_fps
         windows.append([measured(oracle, scene, frames[i : i + step]) for i in range(0, len(frames) - step + 1, step)])
     blocks, groups = np.mean(seams, 0)
-    show(windows, f"{asked.model}, {'full' if asked.full else 'default'}, {asked.clips} clips of {asked.seconds:g} s")
+    show(windows, f"{asked.model}, {'Turbo' if asked.turbo else 'full'}, {asked.clips} clips of {asked.seconds:g} s")
     print(f"step at the borders of blocks {blocks:.2f}, of latent frames {groups:.2f} times the others")
 
 

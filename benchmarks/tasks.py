@@ -1,6 +1,6 @@
 """How well each way of making a video does its task, read by the oracle and against the truth that we rendered.
 
-    python benchmarks/tasks.py [--model papercut] [--clips 24] [--only extend,loop] [--full]
+    python benchmarks/tasks.py [--model papercut] [--clips 24] [--only extend,loop] [--turbo]
 
 Real clips of held-out scenes are what is given: half of one, its two ends, a frame of it. "Seam" is the largest step at
 a join by the mean step of the clip (1: no join can be seen); "drawn" is the PSNR of a given frame as the model itself
@@ -213,10 +213,10 @@ def main() -> None:
     parser.add_argument("--model", default="papercut")
     parser.add_argument("--clips", type=int, default=24)
     parser.add_argument("--only", default=",".join(TASKS), help=", ".join(TASKS))
-    parser.add_argument("--full", action="store_true", help="the full model, where there is a Turbo")
+    parser.add_argument("--turbo", action="store_true", help="the few-step student")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(NativeBackend(asked.model), False if asked.full else None, Path(folder))
+        bench = Bench(NativeBackend(asked.model), asked.turbo or None, Path(folder))
         for number in track(range(asked.clips), "clips"):
             scene = bench.scene(number)
             said, real = caption(scene, random.Random(number)), bench.real(scene)

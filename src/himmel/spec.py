@@ -149,15 +149,15 @@ class VideoRequest:
     def resolved(self, model: ModelInfo) -> VideoRequest:
         """This request with every open choice filled in from the model's defaults.
 
-        Where Turbo is left open, it is taken unless something is asked for that only the full model does: a guidance, a
-        negative prompt, or a number of steps that Turbo has not learned. Raises BadRequest where it was asked for too.
+        Raises BadRequest where Turbo is asked for together with what only the full model does: a guidance, a negative
+        prompt, or a number of steps that Turbo has not learned.
         """
         beyond = self.guidance not in (None, 1) or self.negative_prompt or self.steps not in (None, *model.turbo_steps)
         if self.turbo and (beyond or not model.turbo_steps):
             steps = ", ".join(map(str, model.turbo_steps))
             allowed = f"allowed: {steps} steps, no guidance, no negative prompt" if steps else "take the full model"
             raise BadRequest(f"{model.name} cannot do this as Turbo; {allowed}")
-        turbo = bool(model.turbo_steps) and not beyond if self.turbo is None else self.turbo
+        turbo = bool(self.turbo)
         guidance = 1.0 if turbo else model.default_guidance
         return replace(
             self,

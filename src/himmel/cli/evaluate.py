@@ -35,7 +35,7 @@ def evaluate(
     vocabulary: Annotated[
         str, typer.Option(metavar="NAME", help="The vocabulary that the model claims, and is judged on.")
     ] = "laptop",
-    full: Annotated[bool, typer.Option("--full", help="The full model, where a Turbo is the usual one.")] = False,
+    turbo: Annotated[bool, typer.Option("--turbo", help="The few-step student instead of the full model.")] = False,
     device: Annotated[
         str, typer.Option(parser=one_of("device", DEVICES), metavar="NAME", help=f"{', '.join(DEVICES)}.")
     ] = "auto",
@@ -56,7 +56,7 @@ def evaluate(
 
     claimed = VOCABULARIES[one_of("vocabulary", tuple(VOCABULARIES))(vocabulary)]
     folder = output or Path("scores") / model
-    plan = Plan(clips=clips, extra_clips=extra, seconds=seconds, seed=seed, turbo=False if full else None)
+    plan = Plan(clips=clips, extra_clips=extra, seconds=seconds, seed=seed, turbo=turbo or None)
     oracle = load_oracle()
     backend = open_backend(model, device)
     atlas = atlas_for(claimed, cache_folder())
