@@ -50,9 +50,13 @@ class Size:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, given by its path, that the clip shows at this point of its timeline."""
+    """A picture, given by its path, that the clip shows at this point of its timeline, for no time of its own."""
 
     path: str
+
+    @property
+    def seconds(self) -> float:
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,7 @@ class VideoRequest:
     def _check_timeline(self) -> None:
         if self.first_frame or self.remix:
             raise BadRequest("a timeline stands for itself; allowed beside it: neither a first frame nor a remix")
-        total = sum(part.seconds for part in self.timeline if not isinstance(part, Picture))
+        total = sum(part.seconds for part in self.timeline)
         if abs(total - self.seconds) > 0.01:
             raise BadRequest(f"the parts last {total:g} s and the clip {self.seconds:g} s; they must be the same")
 
@@ -216,6 +220,12 @@ class Progress:
     total: int
     stage: str  # "loading", "sampling", "decoding"
     state: Callable[[], bytes] | None = None  # what the same request can go on from, where the backend can
+
+
+def whole_fps(fps: float) -> int:
+    """The allowed whole number of frames a second that shows a clip of this rate as it is, or nearly so."""
+    low, high = RANGES["fps"]
+    return round(min(max(fps, low), high))
 
 
 def check_range(name: str, value: float, limits: tuple[float, float]) -> None:

@@ -31,7 +31,7 @@ from himmel.media.material import Material, look
 from himmel.media.recipe import Recipe, build_of_torch
 from himmel.media.thumbnails import Sheet, preview
 from himmel.media.video_io import write_video
-from himmel.spec import RANGES, Clip, Gap, Progress, Remix, Size, VideoRequest
+from himmel.spec import Clip, Gap, Progress, Remix, Size, VideoRequest, whole_fps
 
 log = logging.getLogger("himmel.worker")
 IDLE_SECONDS = 0.5
@@ -148,7 +148,7 @@ def _request(job: _LeasedJob) -> VideoRequest:
         negative_prompt=asked["negative_prompt"],
         model=asked["model"],
         size=Size.parse(asked["size"]),
-        fps=asked["fps"] or (_rate(source) if source else None),
+        fps=asked["fps"] or (whole_fps(source.fps) if source else None),
         seed=asked["seed"],
         turbo=asked.get("turbo"),
         steps=asked["steps"],
@@ -165,12 +165,6 @@ def _made_of(source: Material, asked: dict[str, Any]) -> dict[str, Any]:
         parts = (Clip(path, 0.0, source.seconds), Gap(asked["seconds"]))
         return {"seconds": sum(part.seconds for part in parts), "timeline": parts}
     return {"seconds": source.seconds, "remix": Remix(path, asked["strength"], asked["mask"])}
-
-
-def _rate(source: Material) -> int:
-    """Whole frames a second that show a clip as it is, or nearly so."""
-    low, high = RANGES["fps"]
-    return round(min(max(source.fps, low), high))
 
 
 @dataclass

@@ -28,7 +28,7 @@ from himmel.errors import BadRequest
 from himmel.media.mask import read_mask
 from himmel.media.material import look
 from himmel.media.scaling import stretch_to
-from himmel.spec import ModelInfo, Size, VideoRequest
+from himmel.spec import ModelInfo, Remix, Size, VideoRequest
 
 WINDOW = Window()
 WARM = 3  # latent frames before a run that are decoded with it, so that the decoder remembers what it would
@@ -66,7 +66,7 @@ class Making:
         }
         if run.remix:
             self.source = look(Path(run.remix.path))
-            self.mask = self._mask(request.size)
+            self.mask = self._mask(run.remix, request.size)
 
     @property
     def blocks(self) -> int:
@@ -167,15 +167,14 @@ class Making:
             change = places.expand(task.shape.frames, -1, -1)
         return remix(task, self._encoded(frames), self.run.remix.strength, change)
 
-    def _mask(self, size: Size) -> np.ndarray | None:
-        assert self.run.remix
-        if self.run.remix.mask is None:
+    def _mask(self, asked: Remix, size: Size) -> np.ndarray | None:
+        if asked.mask is None:
             return None
-        return read_mask(self.run.remix.mask, width=self.source.width, height=self.source.height, size=size)
+        return read_mask(asked.mask, width=self.source.width, height=self.source.height, size=size)
 
     def _composed(self, made: Iterator[np.ndarray], size: Size, fps: int) -> Iterator[np.ndarray]:
         """Made frames where the mask is, the source's own elsewhere, bit by bit; soft on the inside of the border."""
-        mask = self._mask(size)
+        mask = self.mask
         assert mask is not None
         inside = F.avg_pool2d(torch.from_numpy(mask)[None].float(), 2 * SOFT + 1, 1, SOFT, count_include_pad=False)
         share = (2 * inside[0].numpy() - 1).clip(0, 1)[..., None] * mask[..., None]

@@ -13,7 +13,7 @@ import typer
 
 from himmel.cli.options import Settings
 from himmel.errors import BadRequest, HimmelError
-from himmel.spec import RANGES, Clip, Size
+from himmel.spec import RANGES, Clip, Size, whole_fps
 
 if TYPE_CHECKING:
     from himmel.media.material import Material
@@ -52,8 +52,7 @@ def like(settings: Settings, material: Material) -> Settings:
         if (size.width, size.height) != (material.width, material.height):
             tell(f"'{material.path}' is {material.width}x{material.height}; sides must be even, so it becomes {size}")
     if fps is None:
-        low, high = RANGES["fps"]
-        fps = int(min(max(round(material.fps), low), high))
+        fps = whole_fps(material.fps)
         if abs(fps - material.fps) * material.seconds > DRIFT:
             tell(f"'{material.path}' has {material.fps:.3f} frames a second; the new clip has {fps}, re-timed")
     return replace(settings, size=size, fps=fps)

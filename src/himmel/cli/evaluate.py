@@ -56,7 +56,7 @@ def evaluate(
 
     claimed = VOCABULARIES[one_of("vocabulary", tuple(VOCABULARIES))(vocabulary)]
     folder = output or Path("scores") / model
-    plan = Plan(clips=clips, extra_clips=extra, seconds=seconds, seed=seed, turbo=turbo or None)
+    plan = Plan(clips=clips, extra_clips=extra, seconds=seconds, seed=seed, turbo=turbo)
     oracle = load_oracle()
     backend = open_backend(model, device)
     atlas = atlas_for(claimed, cache_folder())

@@ -109,7 +109,7 @@ def request_of_shot(shot: Shot) -> VideoRequest:
         prompt=shot.stretches[0].prompt,
         negative_prompt=of_all.negative_prompt,
         model=of_all.model,
-        seconds=sum(part.seconds for part in parts if not isinstance(part, Picture)),
+        seconds=sum(part.seconds for part in parts),
         size=of_all.size,
         fps=of_all.fps,
         seed=of_all.seed,

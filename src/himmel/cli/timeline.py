@@ -15,7 +15,7 @@ from himmel.cli.making import make, request_of
 from himmel.cli.options import GivenClip, Prompt, Settings, with_settings
 from himmel.cli.values import number
 from himmel.errors import BadRequest
-from himmel.spec import RANGES, Clip, Gap, Part, Picture, VideoRequest
+from himmel.spec import RANGES, Clip, Gap, Part, VideoRequest
 
 BRIDGE = 1.0  # seconds
 TO_BE_MADE = number("seconds")
@@ -135,5 +135,5 @@ def recut(
 
 
 def _make(settings: Settings, prompt: str, parts: list[Part], name: str, *, loop: bool = False) -> None:
-    seconds = sum(part.seconds for part in parts if not isinstance(part, Picture))
+    seconds = sum(part.seconds for part in parts)
     make([request_of(settings, prompt=prompt, seconds=seconds, timeline=tuple(parts), loop=loop)], settings, name)

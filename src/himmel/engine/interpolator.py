@@ -21,9 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from himmel.engine import checkpoint
 from himmel.engine.layers import ChannelNorm, Conv, ResBlock
-from himmel.engine.model import fill, save_part
+from himmel.engine.model import load_part, save_part
 
 PIXELS = 8.0  # what the network's 1 means in a flow
 
@@ -89,10 +88,7 @@ def warp(pictures: Tensor, flow: Tensor) -> Tensor:
 
 def load_interpolator(path: Path) -> Interpolator:
     """Read an interpolator, ready for use on the CPU. Raises BadCheckpoint."""
-    header, tensors = checkpoint.load(path, "interpolator")
-    interpolator = Interpolator(checkpoint.read_configuration(path, header, InterpolatorConfig))
-    fill(path, interpolator, tensors)
-    return interpolator.eval().requires_grad_(False)
+    return load_part(path, "interpolator", Interpolator, InterpolatorConfig).eval().requires_grad_(False)
 
 
 def save_interpolator(path: Path, interpolator: Interpolator, licence: str, training: Mapping[str, Any]) -> None:

@@ -9,10 +9,10 @@ and how they were made stands in their headers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,9 @@ from himmel.engine.tasks import Task
 from himmel.engine.text_encoder import TextConfig, TextEncoder, Tokenizer
 from himmel.engine.transformer import Prompt, Transformer, TransformerConfig
 from himmel.errors import BadCheckpoint
+
+C = TypeVar("C")  # a configuration
+P = TypeVar("P", bound=nn.Module)  # what is made of it
 
 
 @dataclass(frozen=True)
@@ -130,20 +133,22 @@ class VideoModel:
         return self.autoencoder.decode_stream(latents)
 
 
+def load_part(path: Path, kind: str, part: Callable[[C], P], configuration: type[C]) -> P:
+    """Read what ``save_part`` wrote: ``part`` makes it of its configuration. Raises BadCheckpoint."""
+    header, tensors = checkpoint.load(path, kind)
+    made = part(checkpoint.read_configuration(path, header, configuration))
+    fill(path, made, tensors)
+    return made
+
+
 def load_generator(path: Path) -> Generator:
     """Read a text encoder with its transformer. Raises BadCheckpoint."""
-    header, tensors = checkpoint.load(path, "transformer")
-    generator = Generator(checkpoint.read_configuration(path, header, GeneratorConfig))
-    fill(path, generator, tensors)
-    return generator
+    return load_part(path, "transformer", Generator, GeneratorConfig)
 
 
 def load_autoencoder(path: Path) -> Autoencoder:
     """Read an autoencoder. Raises BadCheckpoint."""
-    header, tensors = checkpoint.load(path, "autoencoder")
-    autoencoder = Autoencoder(checkpoint.read_configuration(path, header, AutoencoderConfig))
-    fill(path, autoencoder, tensors)
-    return autoencoder
+    return load_part(path, "autoencoder", Autoencoder, AutoencoderConfig)
 
 
 def save_part(

@@ -151,7 +151,7 @@ class UncachedContext:
 
     def velocity(self, latents: Tensor, levels: Tensor, strides: Tensor, prompt: Prompt) -> Tensor:
         blocks = [*self.latents, latents]
-        ahead = self.ahead[: len(blocks)]
+        ahead = self.ahead
         known = torch.cat([a.latents for a in ahead], 1) if ahead else latents[:, :0]
         everything = torch.cat([known, *blocks], 1)
         before = everything.shape[1] - latents.shape[1]

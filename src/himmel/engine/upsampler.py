@@ -21,9 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from himmel.engine import checkpoint
 from himmel.engine.layers import ChannelNorm, Conv, ResBlock
-from himmel.engine.model import fill, save_part
+from himmel.engine.model import load_part, save_part
 
 FACTOR = 4
 CALM = 0.35  # how much of a change too small to be seen as motion is let through in its first frame
@@ -131,10 +130,7 @@ def _spans(length: int, tile: int, margin: int) -> Iterator[_Span]:
 
 def load_upsampler(path: Path) -> Upsampler:
     """Read an upsampler, ready for use on the CPU. Raises BadCheckpoint."""
-    header, tensors = checkpoint.load(path, "upsampler")
-    upsampler = Upsampler(checkpoint.read_configuration(path, header, UpsamplerConfig))
-    fill(path, upsampler, tensors)
-    return upsampler.eval().requires_grad_(False)
+    return load_part(path, "upsampler", Upsampler, UpsamplerConfig).eval().requires_grad_(False)
 
 
 def save_upsampler(path: Path, upsampler: Upsampler, licence: str, training: Mapping[str, Any]) -> None:

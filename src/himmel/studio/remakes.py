@@ -16,7 +16,7 @@ from starlette.datastructures import UploadFile
 
 from himmel.errors import ApiError, BadRequest
 from himmel.media.mask import box_of
-from himmel.spec import RANGES, Size
+from himmel.spec import RANGES, Size, whole_fps
 from himmel.studio.auth import Caller
 from himmel.studio.jobs import Job, Status, find
 from himmel.studio.schemas import CreateVideo, EditVideo, ExtendVideo, Prompted, RemixVideo, validated
@@ -136,7 +136,6 @@ def _given(server: Server, account_id: str, fields: dict[str, Any]) -> Source:
 def _uploaded(server: Server, given: UploadFile) -> Source:
     """An upload as a source, at even sizes. Raises ApiError."""
     clip = server.intake.clip(given.file, "video")
-    low, high = RANGES["fps"]
     try:
         size = Size(clip.width - clip.width % 2, clip.height - clip.height % 2)
     except BadRequest as error:
@@ -144,8 +143,7 @@ def _uploaded(server: Server, given: UploadFile) -> Source:
     if clip.seconds < RANGES["seconds"][0]:
         told = f"video: it lasts {clip.seconds:g} seconds; allowed: at least {RANGES['seconds'][0]:g}"
         raise ApiError(400, "invalid_value", told, param="video")
-    fps = round(min(max(clip.frames / clip.seconds, low), high))
-    return Source(given, size, clip.seconds, fps)
+    return Source(given, size, clip.seconds, whole_fps(clip.frames / clip.seconds))
 
 
 def _finished(parent: Job) -> Source:

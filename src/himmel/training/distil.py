@@ -16,7 +16,7 @@ import random
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import count, pairwise
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from torch import Tensor
 from himmel.engine.flow import velocities
 from himmel.engine.guidance import guide
 from himmel.engine.model import Generator
-from himmel.engine.samplers import euler, schedule
+from himmel.engine.samplers import euler, multistep, schedule
 from himmel.engine.shapes import SPATIAL, TEMPORAL, Blocks, LatentShape
 from himmel.engine.streaming import CachedContext, Sampling, Stretches, Window, make
 from himmel.engine.tasks import Ahead, text_to_video
@@ -195,20 +195,18 @@ class _Teaching:
         return Paths(self._states(past, free, ahead, captions), past, free, ahead, captions, weight)
 
     def _states(self, past: Tensor, free: Tensor, ahead: Ahead | None, captions: list[str]) -> Tensor:
-        """From noise down the teacher's guided flow: two-step Adams-Bashforth, as ``samplers.multistep``."""
+        """From noise down the teacher's guided flow; the sampler asks at every level, and every second one is kept."""
         prompt = self.teacher.read(padded(self.training.tokenizer, [*captions, *[""] * len(captions)]).to(self.device))
         levels = schedule(GRID * BETWEEN, self.teacher.config.shift)
         x = torch.where(free[:, None, None, None] > 0, torch.randn_like(past), past)
-        states, before = [x], None
-        for index, (level, following) in enumerate(pairwise(levels)):
-            slope = self._slope(x, level * free, past, ahead, prompt) * free[:, None, None, None]
-            length = following - level
-            change = torch.zeros_like(slope) if before is None else (slope - before[0]) / before[1]
-            x = x + length * (slope + length / 2 * change)
-            before = slope, length
-            if index % BETWEEN == BETWEEN - 1:
-                states.append(x)
-        return torch.stack(states)
+        states = list[Tensor]()
+
+        def velocity(x: Tensor, level: Tensor, _following: Tensor) -> Tensor:
+            states.append(x)
+            return self._slope(x, level * free, past, ahead, prompt) * free[:, None, None, None]
+
+        end = multistep(velocity, x, levels)
+        return torch.stack([*states[::BETWEEN], end])
 
     def _slope(self, x: Tensor, levels: Tensor, past: Tensor, ahead: Ahead | None, prompt: Prompt) -> Tensor:
         noisy, at, clean = (torch.cat([tensor, tensor]) for tensor in (x, levels.expand(len(x), -1), past))

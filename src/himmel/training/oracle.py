@@ -20,7 +20,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from himmel.engine import checkpoint
-from himmel.engine.model import fill
+from himmel.engine.model import load_part
 from himmel.training.optical_flow import FLOW, optical_flow
 from himmel.training.questions import AXIS_OF, Question, questions_for
 from himmel.world.scene import Scene
@@ -230,7 +230,4 @@ def save_oracle(path: Path, oracle: Oracle, training: Mapping[str, Any]) -> None
 
 def load_oracle(path: Path = SHIPPED) -> Oracle:
     """Read an oracle, ready to read clips. Raises BadCheckpoint."""
-    header, tensors = checkpoint.load(path, "oracle")
-    oracle = Oracle(checkpoint.read_configuration(path, header, OracleConfig))
-    fill(path, oracle, tensors)
-    return oracle.eval()
+    return load_part(path, "oracle", Oracle, OracleConfig).eval()

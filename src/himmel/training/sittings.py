@@ -181,23 +181,22 @@ def text_encoder_of(project: Project) -> TextEncoder:
 
 
 def _load_average(project: Project, part: str, noun: str, model: nn.Module) -> None:
-    folder = project.folder / part
-    if not (folder / "state.safetensors").exists():
+    if not _begun(project, part):
         raise BadRequest(f"'{project.folder}' has no {noun} yet; run 'himmel train {part}' first")
-    Run(model, Recipe(folder, minutes=0)).restart_from_average()
+    Run(model, Recipe(project.folder / part, minutes=0)).restart_from_average()
 
 
 def export(project: Project, target: Path) -> None:
     """Write the model's folder: averaged weights at half precision, tokenizer, words. Raises CannotWrite."""
     target.mkdir(parents=True, exist_ok=True)
     config = project.generator_config()
-    generator = Run(Generator(config), Recipe(project.folder / "transformer", minutes=0))
-    generator.model.load_state_dict(generator.averaged)
+    generator = Generator(config)
+    making = _making(project, "transformer", generator)
     autoencoder = autoencoder_of(project)
     words = build_words(project.vocabulary)
     words.save(target / "words.json")
     project.tokenizer().save(target / "tokenizer.json")
-    parts = (generator.model, autoencoder)
+    parts = (generator, autoencoder)
     save_part(
         target / "autoencoder.safetensors",
         "autoencoder",
@@ -209,16 +208,13 @@ def export(project: Project, target: Path) -> None:
     save_part(
         target / "transformer.safetensors",
         "transformer",
-        generator.model,
+        generator,
         config,
         LICENCE,
-        {
+        making
+        | {
             "parameters": sum(p.numel() for part in parts for p in part.parameters()),
-            "steps": generator.step,
-            "hours": round(generator.seconds / 3600, 2),
             "vocabulary_size": len(words),
-            "trained_on": _material(project.vocabulary),
-            "log": _last_lines(project.folder / "transformer"),
         },
     )
     if _begun(project, "turbo"):

@@ -44,7 +44,7 @@ class Plan:
     seeds_per_prompt: int = 4
     seconds: float = 4.0
     seed: int = 0
-    turbo: bool | None = None  # None: as the model makes clips by itself
+    turbo: bool = False  # the few-step student instead of the full model
 
 
 @dataclass(frozen=True)
