@@ -59,7 +59,7 @@ class Context(Protocol):
         """Add a finished block to the past."""
 
     def look_ahead(self, ahead: Ahead, prompt: Prompt) -> None:
-        """What the next block comes to; times are the clip's."""
+        """What the next block comes to, and refers to; times are the clip's."""
 
     def reread(self, prompt: Prompt) -> None:
         """Read what is remembered again, under another prompt."""
@@ -98,7 +98,7 @@ class CachedContext:
         alone = torch.eye(count, dtype=torch.bool, device=times.device)
         clean = torch.zeros(ahead.latents.shape[:2], device=times.device)
         _, written = self.model(ahead.latents, clean, times, prompt, alone)
-        self.ahead = Past(written, times - self.made + self._frames)
+        self.ahead = Past(written, torch.where(times < 0, times, times - self.made + self._frames))
 
     def reread(self, prompt: Prompt) -> None:
         blocks, self.past = self.remembered, None

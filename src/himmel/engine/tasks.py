@@ -13,14 +13,16 @@ from torch import Tensor
 from himmel.engine.shapes import LatentShape
 
 AHEAD = 4  # known frames ahead that a block is shown, the nearest ones
+REFERENCE = -8  # the time of a reference frame: before every clip, as far as the rotary embedding tells well
 
 
 @dataclass(frozen=True)
 class Ahead:
-    """Known frames that those before them come to: ``latents`` (B, P, c, h, w) at ``times`` (P,) in latent frames.
+    """Known frames beside the past: ``latents`` (B, P, c, h, w) at ``times`` (P,) in latent frames.
 
-    Frames of a clip, or pictures: what the autoencoder makes of one frame alone, which stands for the last of the
-    four frames of its time.
+    Those before them come to them. They are frames of a clip, or pictures: what the autoencoder makes of one frame
+    alone, which stands for the last of the four frames of its time. At negative times are references, which belong to
+    no moment: they show how somebody looks (a prefix of reference frames, as in-context conditioning has it).
     """
 
     latents: Tensor
@@ -31,10 +33,11 @@ class Ahead:
             raise ValueError(f"latents {tuple(self.latents.shape)} at times {tuple(self.times.shape)}")
 
     def near(self, start: int, within: int) -> Ahead:
-        """The ``AHEAD`` earliest of those from ``start`` on that lie less than ``within`` frames after it."""
+        """The references, and the ``AHEAD`` earliest from ``start`` on that lie less than ``within`` frames after it."""
         order = self.times.argsort()
         times = self.times[order]
-        chosen = order[(times >= start) & (times < start + within)][:AHEAD]
+        later = order[(times >= start) & (times < start + within)][:AHEAD]
+        chosen = torch.cat([order[times < 0], later])
         return Ahead(self.latents[:, chosen], self.times[chosen])
 
 
@@ -104,6 +107,11 @@ def with_ahead(task: Task, time: int, latents: Tensor) -> Task:
     times = time + torch.arange(latents.shape[1])
     pictures = Ahead(torch.cat([task.pictures.latents, latents], 1), torch.cat([task.pictures.times, times]))
     return replace(task, pictures=pictures)
+
+
+def with_reference(task: Task, latents: Tensor) -> Task:
+    """The same task, which sees ``latents`` (B, f, c, h, w), at most four, of pictures of who appears in it."""
+    return with_ahead(task, REFERENCE, latents)
 
 
 def remix(task: Task, latents: Tensor, level: float, change: Tensor | None = None) -> Task:

@@ -21,11 +21,13 @@ NOTHING, PICTURES, END = 0.6, 0.15, 0.15  # shares of the steps; the rest knows 
 class Known:
     """``frames``: latent frames that are known; ``ahead``: what is shown of the future, at most ``AHEAD`` entries.
 
-    Each entry is a time, and whether the picture alone stands there, not the frame of the clip.
+    Each entry is a time, and whether the picture alone stands there, not the frame of the clip. With ``portrait`` a
+    picture of the actor is shown too.
     """
 
     frames: tuple[int, ...] = ()
     ahead: tuple[tuple[int, bool], ...] = ()
+    portrait: bool = False
 
 
 def draw_known(frames: int, rng: random.Random) -> Known:

@@ -29,6 +29,7 @@ from himmel.training.train_text import TextReader, train_text
 from himmel.training.train_transformer import Diet, TransformerTraining, train_tokenizer, train_transformer
 from himmel.training.train_upsampler import UpsamplerTraining, train_upsampler
 from himmel.world.lexicon import build_words
+from himmel.world.portrait import casting
 from himmel.world.render import Renderer
 from himmel.world.sprites import Atlas, atlas_for
 from himmel.world.vocabulary import VOCABULARIES, Vocabulary
@@ -56,8 +57,10 @@ class Project:
     def atlas(self) -> Atlas:
         return atlas_for(self.vocabulary, self.cache)
 
-    def renderer(self) -> Renderer:
-        return Renderer(self.atlas(), self.preset.height, self.preset.width, self.preset.fps, self.device)
+    def renderer(self, vocabulary: Vocabulary | None = None) -> Renderer:
+        """Of the project's vocabulary, or of another one."""
+        atlas = atlas_for(vocabulary or self.vocabulary, self.cache)
+        return Renderer(atlas, self.preset.height, self.preset.width, self.preset.fps, self.device)
 
     def generator_config(self) -> GeneratorConfig:
         p = self.preset
@@ -107,7 +110,7 @@ def turbo_sitting(project: Project, recipe: Recipe, diet: distil.Diet) -> Run:
 def _training(project: Project, diets: tuple[Diet, ...]) -> TransformerTraining:
     return TransformerTraining(
         project.vocabulary,
-        project.renderer(),
+        project.renderer(casting(project.vocabulary)),
         autoencoder_of(project),
         project.tokenizer(),
         text_encoder_of(project),

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from himmel.engine.autoencoder import Autoencoder
-from himmel.engine.flow import context_levels, flow_loss, training_levels
+from himmel.engine.flow import context_levels, flow_loss, resampled, training_levels
 from himmel.engine.model import Generator, GeneratorConfig
 from himmel.engine.shapes import SPATIAL, TEMPORAL, Blocks, ClipShape
-from himmel.engine.tasks import AHEAD, Ahead
+from himmel.engine.tasks import AHEAD, REFERENCE, Ahead
 from himmel.engine.text_encoder import PAD, TextEncoder, Tokenizer
 from himmel.training.data import Pool
 from himmel.training.loop import Recipe, Run
 from himmel.training.masks import Known, draw_known
 from himmel.world.caption import caption
 from himmel.world.lexicon import caption_corpus
+from himmel.world.portrait import casting, naming, portrait
 from himmel.world.render import Renderer
 from himmel.world.scene import Scene, sample_scene
 from himmel.world.vocabulary import Vocabulary
@@ -32,9 +33,14 @@ UNPROMPTED = 0.1  # share of clips whose caption is dropped, for classifier-free
 FIRST_FRAME_WEIGHT = 2.0  # the picture that everything else goes on from
 ACTOR_WEIGHT = 3.0  # how much more a latent counts that actors cover: they are small, and all eyes are on them
 CAPTION_TOKENS = 32  # all captions are brought to this length: compiled code wants one shape
+OWN = 0.25  # share of the steps whose past is what the model made of it
+OWN_FROM = 1000  # steps, before which it makes nothing worth to go on from
+CAST = 0.25  # share of the steps whose clips come with a portrait of their actor
+CAST_POOL = 0.5  # how many of their clips are kept, for each of the others
 VALIDATION_SEED = 2 * 10**9
 NOTHING_KNOWN = Known()
 KNOWN_IN_EXAM = Known((), ((6, True), (12, True)))  # two pictures, in the middle and at the end of four seconds
+PORTRAIT = Known(portrait=True)
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,10 @@ class Diet:
 
 @dataclass(frozen=True)
 class TransformerTraining:
-    """What the transformer is shown: one of the ``diets`` after the other, step by step."""
+    """What the transformer is shown: one of the ``diets`` after the other, step by step.
+
+    The ``renderer`` has the art of ``portrait.casting(vocabulary)``.
+    """
 
     vocabulary: Vocabulary
     renderer: Renderer
@@ -81,26 +90,47 @@ def train_transformer(
         )
         for n, diet in enumerate(training.diets)
     ]
-    exam = _Exam(training, device)
+    cast, largest = casting(training.vocabulary), max(training.diets, key=lambda diet: diet.batch * diet.frames)
+    characters = Pool(
+        cast,
+        CastEncoder(training, largest, device),
+        max(largest.batch, round(CAST_POOL * largest.pool)),
+        largest.reuse,
+        (run.step + 1) * 10**4 + len(pools),
+    )
+    exam, cast_exam = _Exam(training, device), _Exam(training, device, cast)
+    nouns = training.vocabulary.nouns
 
     def loss_of(step: int) -> Tensor:
-        turn = step % len(pools)
-        scenes, made = pools[turn].batch(training.diets[turn].batch)
-        captions = ["" if writer.random() < UNPROMPTED else caption(scene, writer) for scene in scenes]
+        turn, shown = step % len(pools), writer.random() < CAST
+        scenes, made = (characters if shown else pools[turn]).batch(training.diets[turn].batch)
+        said = [naming(scene, writer, nouns) if shown else caption(scene, writer) for scene in scenes]
+        captions = ["" if writer.random() < UNPROMPTED else text for text in said]
         made = made.to(device).float()
-        return _loss(generator, training.tokenizer, captions, made, draw_known(made.shape[1], writer))
+        known = draw_known(made.shape[1] - shown, writer)
+        own = run.step >= OWN_FROM and writer.random() < OWN
+        return _loss(generator, training.tokenizer, captions, made, replace(known, portrait=shown), own=own)
 
     def measure() -> dict[str, float]:
         with run.evaluated():
-            return {"validation": exam.take(generator), "validation_known": exam.take(generator, KNOWN_IN_EXAM)}
+            return {
+                "validation": exam.take(generator),
+                "validation_known": exam.take(generator, KNOWN_IN_EXAM),
+                "validation_unseen": cast_exam.take(generator),
+                "validation_portrait": cast_exam.take(generator, PORTRAIT),
+            }
 
     run.train(loss_of, measure)
     return run
 
 
-def _loss(generator: Generator, tokenizer: Tokenizer, captions: list[str], made: Tensor, known: Known) -> Tensor:
-    """The loss of what ``ClipEncoder`` made, with what is known of it."""
+def _loss(
+    generator: Generator, tokenizer: Tokenizer, captions: list[str], made: Tensor, known: Known, *, own: bool = False
+) -> Tensor:
+    """The loss of what ``ClipEncoder`` made, or ``CastEncoder`` where a portrait is known, with what is known of it."""
     channels = generator.config.transformer.latent_channels
+    portraits = made[:, :1, :channels] if known.portrait else None
+    made = made[:, 1:] if known.portrait else made
     latents, pictures, coverage = made[:, :, :channels], made[:, :, channels:-1], made[:, :, -1]
     batch, frames = latents.shape[:2]
     device, blocks = latents.device, Blocks(frames, generator.config.transformer.block)
@@ -114,9 +144,19 @@ def _loss(generator: Generator, tokenizer: Tokenizer, captions: list[str], made:
         weight, levels = torch.ones_like(weight), torch.ones_like(levels)
     # Compiling pays on graphics cards, for what is repeated: the exam is not. On CPUs it took two minutes for nothing.
     errors_of = _compiled_errors if torch.is_grad_enabled() and device.type != "cpu" else _errors
-    ahead = ahead_of(latents, pictures, known)
-    errors = errors_of(generator, latents, torch.randn_like(latents), levels, context, tokens, ahead)
+    ahead = ahead_of(latents, pictures, known, portraits)
+    past = _own(generator, latents, captions, tokenizer) if own else latents
+    past[:, known.frames] = latents[:, known.frames]
+    errors = errors_of(generator, latents, torch.randn_like(latents), levels, context, tokens, ahead, past)
     return (errors * weight).mean() / weight.mean()
+
+
+@torch.no_grad()
+def _own(generator: Generator, latents: Tensor, captions: list[str], tokenizer: Tokenizer) -> Tensor:
+    """The latents as the generator itself makes them."""
+    tokens = padded(tokenizer, [*captions, *[""] * len(captions)]).to(latents.device)
+    with torch.autocast(latents.device.type, torch.bfloat16):
+        return resampled(generator.transformer, latents, generator.read(tokens), generator.config.guidance).float()
 
 
 def padded(tokenizer: Tokenizer, captions: list[str]) -> Tensor:
@@ -125,17 +165,19 @@ def padded(tokenizer: Tokenizer, captions: list[str]) -> Tensor:
     return F.pad(tokens, (0, CAPTION_TOKENS - tokens.shape[1]), value=PAD)
 
 
-def ahead_of(latents: Tensor, pictures: Tensor, known: Known) -> Ahead | None:
-    """What is shown of latents and pictures (B, F, c, h, w).
+def ahead_of(latents: Tensor, pictures: Tensor, known: Known, portraits: Tensor | None = None) -> Ahead | None:
+    """What is shown of latents and pictures (B, F, c, h, w), and of portraits (B, 1, c, h, w).
 
-    Always as many places, the empty ones at time -1: compiled code wants one shape.
+    On graphics cards always as many places, the empty ones at time -1: compiled code wants one shape.
     """
-    if not known.ahead:
+    if not known.ahead and portraits is None:
         return None
     chosen = [(pictures if alone else latents)[:, time] for time, alone in known.ahead]
-    chosen += [torch.zeros_like(chosen[0])] * (AHEAD - len(chosen))
     times = [time for time, _ in known.ahead]
-    return Ahead(torch.stack(chosen, 1), torch.tensor(times + [-1] * (AHEAD - len(times))))
+    if portraits is not None:
+        chosen, times = [portraits[:, 0], *chosen[: AHEAD - 1]], [REFERENCE, *times[: AHEAD - 1]]
+    empty = 0 if latents.device.type == "cpu" else AHEAD - len(chosen)
+    return Ahead(torch.stack([*chosen, *[torch.zeros_like(chosen[0])] * empty], 1), torch.tensor(times + [-1] * empty))
 
 
 def _errors(
@@ -146,10 +188,11 @@ def _errors(
     context: Tensor,
     tokens: Tensor,
     ahead: Ahead | None,
+    past: Tensor,
 ) -> Tensor:
     # Half precision is two to three times as fast, on graphics cards and on the CPUs that know bfloat16.
     with torch.autocast(latents.device.type, torch.bfloat16):
-        return flow_loss(generator.transformer, latents, noise, levels, context, generator.read(tokens), ahead)
+        return flow_loss(generator.transformer, latents, noise, levels, context, generator.read(tokens), ahead, past)
 
 
 _compiled_errors = torch.compile(_errors, dynamic=False)
@@ -158,20 +201,24 @@ _compiled_errors = torch.compile(_errors, dynamic=False)
 class _Exam:
     """The same held-out clips, captions, levels and noise every time, so that losses can be compared."""
 
-    def __init__(self, training: TransformerTraining, device: torch.device, clips: int = 32) -> None:
+    def __init__(
+        self, training: TransformerTraining, device: torch.device, cast: Vocabulary | None = None, clips: int = 32
+    ) -> None:
         longest = max(training.diets, key=lambda diet: diet.frames)
-        scenes = [sample_scene(training.vocabulary, VALIDATION_SEED + i, keep_held_out=True) for i in range(clips)]
-        self.captions = [caption(scene, random.Random(i)) for i, scene in enumerate(scenes)]
-        self.made = ClipEncoder(training, longest, device)(scenes).to(device).float()
-        self.tokenizer = training.tokenizer
+        vocabulary = cast or training.vocabulary
+        scenes = [sample_scene(vocabulary, VALIDATION_SEED + i, keep_held_out=True) for i in range(clips)]
+        say = caption if cast is None else lambda scene, rng: naming(scene, rng, ())
+        self.captions = [say(scene, random.Random(i)) for i, scene in enumerate(scenes)]
+        self.made = (CastEncoder if cast else ClipEncoder)(training, longest, device)(scenes).to(device).float()
+        self.cast, self.tokenizer = cast, training.tokenizer
 
     def take(self, generator: Generator, known: Known = NOTHING_KNOWN) -> float:
         """The loss; ``known`` may lie beyond shorter clips' ends, which then know that much less."""
-        frames = self.made.shape[1]
-        seen = Known((), tuple((time, alone) for time, alone in known.ahead if time < frames))
+        made = self.made if known.portrait or not self.cast else self.made[:, 1:]
+        seen = replace(known, ahead=tuple((time, alone) for time, alone in known.ahead if time < made.shape[1]))
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return _loss(generator, self.tokenizer, self.captions, self.made, seen).item()
+            return _loss(generator, self.tokenizer, self.captions, made, seen).item()
 
 
 class ClipEncoder:
@@ -198,3 +245,16 @@ class ClipEncoder:
         later = coverage[:, 1:].unflatten(1, (-1, TEMPORAL)).mean(2)
         pictures = alone.unflatten(0, (len(scenes), -1))[:, :, 0]
         return torch.cat([latents, pictures, torch.cat([coverage[:, :1], later], 1)[:, :, None]], 2).half()
+
+
+class CastEncoder(ClipEncoder):
+    """As ``ClipEncoder``, with one frame more before all others: a portrait of the actor, a picture alone."""
+
+    def _encode(self, scenes: Sequence[Scene]) -> Tensor:
+        clips = super()._encode(scenes)
+        settings = random.Random(scenes[0].seed).choices(self.training.vocabulary.settings, k=len(scenes))
+        shown = [portrait(scene, setting) for scene, setting in zip(scenes, settings, strict=True)]
+        with torch.autocast(self.device.type, torch.bfloat16):
+            latents = self.training.autoencoder.encode(self.training.renderer.render(shown, 1).to(self.device))
+        alone = F.pad(latents, (0, 0, 0, 0, 0, clips.shape[2] - latents.shape[2]))
+        return torch.cat([alone.half(), clips], 1)

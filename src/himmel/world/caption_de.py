@@ -10,7 +10,7 @@ import random
 import re
 from dataclasses import dataclass
 
-from himmel.world.nouns import NOUNS
+from himmel.world.nouns import NAMED
 from himmel.world.phrases import Extras, cut, phrases, pick, synonyms
 from himmel.world.scene import Actor, Scene
 
@@ -121,7 +121,7 @@ def _sentence(scene: Scene, extras: Extras, rng: random.Random) -> str:
 def _pronoun_clause(actor: Actor, act: Verb) -> str:
     """dann dreht er sich"""
     plural = actor.count > 1
-    pronoun = "sie" if plural else PRONOUN[NOUNS[actor.noun].de_gender]
+    pronoun = "sie" if plural else PRONOUN[NAMED[actor.noun].de_gender]
     return _join("dann", act.finite(plural=plural), pronoun, "sich" * act.reflexive, act.rest, act.prefix)
 
 
@@ -151,7 +151,7 @@ def _relative(scene: Scene, extras: Extras, rng: random.Random) -> str:
 def _relative_clause(actor: Actor, acts: list[Verb], where: str) -> str:
     """der am Strand springt und sich dann dreht"""
     plural = actor.count > 1
-    pronoun = "die" if plural else DEFINITE[NOUNS[actor.noun].de_gender]
+    pronoun = "die" if plural else DEFINITE[NAMED[actor.noun].de_gender]
     text = f"{pronoun} {acts[0].last(where, plural=plural)}"
     return f"{text} und {acts[1].last('dann', plural=plural)}" if len(acts) > 1 else text
 
@@ -237,7 +237,7 @@ def _related(scene: Scene, extras: Extras, rng: random.Random) -> str:
 
 def _told(actor: Actor, rng: random.Random) -> str:
     """der Hund springt, dann dreht er sich"""
-    noun, plural = NOUNS[actor.noun], actor.count > 1
+    noun, plural = NAMED[actor.noun], actor.count > 1
     who = f"die {noun.de_plural}" if plural else f"{DEFINITE[noun.de_gender]} {noun.de}"
     first, *second = verbs(actor, rng)
     text = f"{who} {first.main('', plural=plural)}"
@@ -246,7 +246,7 @@ def _told(actor: Actor, rng: random.Random) -> str:
 
 def verbs(actor: Actor, rng: random.Random) -> list[Verb]:
     """One wording per step."""
-    kind = NOUNS[actor.noun].kind
+    kind = NAMED[actor.noun].kind
     return [Verb.parse(motion(key, kind, rng)) for key in actor.motions]
 
 
@@ -262,7 +262,7 @@ def motion(key: str, kind: str, rng: random.Random) -> str:
 
 def phrase(actor: Actor, case: str, rng: random.Random, *, article: bool = True, doing: str = "") -> str:
     """einem kleinen blauen Pinguin; drei kleine blaue Pinguine. ``doing`` is a participle without ending."""
-    table, noun, plural = phrases("de"), NOUNS[actor.noun], actor.count > 1
+    table, noun, plural = phrases("de"), NAMED[actor.noun], actor.count > 1
     words = [doing] if doing else []
     words += [pick(rng, table.of("size", actor.size, "full"))] if actor.size != "normal" else []
     words += [pick(rng, table.of("colour", actor.colour, "full"))] if actor.colour else []

@@ -10,7 +10,7 @@ import random
 import re
 from dataclasses import replace
 
-from himmel.world.nouns import NOUNS
+from himmel.world.nouns import NAMED
 from himmel.world.phrases import Extras, cut, phrases, pick, synonyms
 from himmel.world.scene import Actor, Scene
 
@@ -139,7 +139,7 @@ def event(actor: Actor, name: str, rng: random.Random, form: str, *, silent: boo
     """What an actor does: ``form`` is "s", "is", "ing" or "base". Standing may be passed over in silence."""
     if silent and actor.motions == ("stand",) and rng.random() < 0.7:
         return ""
-    kind = NOUNS[actor.noun].kind
+    kind = NAMED[actor.noun].kind
     many = actor.count > 1 or name in ALWAYS_MANY
     steps = [conjugated(motion(key, kind, rng), "ing" if form == "is" else form, plural=many) for key in actor.motions]
     if form == "base" and steps[0] in ("rock", "drop"):  # nouns too
@@ -207,12 +207,12 @@ def name(actor: Actor, rng: random.Random) -> str:
     others = synonyms("en").get(actor.noun, ())
     if actor.count > 1:
         others = tuple(other for other in others if other not in MASS + ALWAYS_MANY)
-    return rng.choice(others) if others and rng.random() < 0.2 else NOUNS[actor.noun].en
+    return rng.choice(others) if others and rng.random() < 0.2 else NAMED[actor.noun].en
 
 
 def plural(key: str, name: str) -> str:
     """The plural of one of a noun's names."""
-    noun = NOUNS[key]
+    noun = NAMED[key]
     if name == noun.en:
         return noun.en_plural
     if name in MASS + ALWAYS_MANY or name.endswith("craft"):
@@ -229,7 +229,7 @@ def _numbered(actor: Actor, name: str) -> str:
 
 
 def _article(word: str, key: str) -> str:
-    noun = NOUNS[key]
+    noun = NAMED[key]
     if word == noun.en:
         return noun.en_article
     return "an" if re.match(r"[aeio]|u(?!ni)[mn]", word.lower()) else "a"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from himmel.world.nouns import NOUNS
+from himmel.world.nouns import NAMED
 from himmel.world.phrases import Extras, cut, phrases, pick, synonyms
 from himmel.world.scene import Actor, Scene
 
@@ -126,7 +126,7 @@ def _related(scene: Scene, extras: Extras, rng: random.Random) -> str:
     if all(actor.motions == ("stand",) for actor in scene.actors) and rng.random() < 0.6:
         return when + there
     acts = [verbs(actor, rng) for actor in scene.actors]
-    names = [NOUNS[actor.noun].ja for actor in scene.actors]
+    names = [NAMED[actor.noun].ja for actor in scene.actors]
     if rng.random() < 0.3 and not third:
         return f"{when}{place}で、{who[1]}の{side}で{who[0]}が{_joined(acts[0])}、{names[1]}は{_event(acts[1], rng)}"
     told = [f"{one}は{_joined(steps)}" for one, steps in zip(names[:-1], acts[:-1], strict=True)]
@@ -140,7 +140,7 @@ def _and_also(there: str) -> str:
 
 def _be(actor: Actor) -> str:
     """いる of what lives, ある of things."""
-    return "いる" if NOUNS[actor.noun].kind in ANIMATE or actor.noun in ALIVE else "ある"
+    return "いる" if NAMED[actor.noun].kind in ANIMATE or actor.noun in ALIVE else "ある"
 
 
 def _joined(steps: list[Verb]) -> str:
@@ -165,7 +165,7 @@ def _event(steps: list[Verb], rng: random.Random) -> str:
 
 def verbs(actor: Actor, rng: random.Random) -> list[Verb]:
     """One wording per step."""
-    kind = NOUNS[actor.noun].kind
+    kind = NAMED[actor.noun].kind
     return [Verb.parse(motion(key, kind, rng)) for key in actor.motions]
 
 
@@ -188,7 +188,7 @@ def going(wording: str, verb: str) -> str:
 
 def phrase(actor: Actor, rng: random.Random, *, plain: bool = False) -> str:
     """三羽の小さな青いペンギン; ``plain`` keeps to the usual name, for scenes that name a thing twice."""
-    table, noun = phrases("ja"), NOUNS[actor.noun]
+    table, noun = phrases("ja"), NAMED[actor.noun]
     adjectives = [pick(rng, table.of("size", actor.size, "full"))] if actor.size != "normal" else []
     adjectives += [pick(rng, table.of("colour", actor.colour, "full"))] if actor.colour else []
     others = synonyms("ja").get(actor.noun, ())

@@ -105,3 +105,22 @@ def _noun(row: dict[str, object]) -> Noun:
 
 
 NOUNS: dict[str, Noun] = load(Path(__file__).with_name("nouns.json"))
+
+# Stands for somebody who is shown, not described; ``caption.naming`` takes the articles away, as a name has none.
+CHARACTER = Noun(
+    key="character",
+    hex="",
+    en="Character",
+    en_plural="Characters",
+    en_article="a",
+    de="Character",
+    de_gender="m",
+    de_plural="Characters",
+    de_oblique="Character",
+    ja="Character",
+    ja_counter="人",
+    kind="person",
+    facing={},
+    synonyms={},
+)
+NAMED = NOUNS | {CHARACTER.key: CHARACTER}  # all that sentences can be about

@@ -78,7 +78,7 @@ class Atlas:
 
 def atlas_for(vocabulary: Vocabulary, cache: Path) -> Atlas:
     """All the art that scenes of a vocabulary need. Raises MissingAsset where it was not fetched."""
-    atlas = build_atlas(vocabulary.nouns, vocabulary.styles, cache)
+    atlas = build_atlas(tuple(dict.fromkeys(vocabulary.nouns)), vocabulary.styles, cache)
     photographed = [setting for setting in vocabulary.settings if setting in PANORAMAS]
     return replace(atlas, panoramas=build_panoramas(photographed, cache)) if photographed else atlas
 
