@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from himmel.errors import BadRequest
+from himmel.errors import BadRequest, TaskNotSupported
 
 MAX_SEED = 2**31 - 1
 # What a request may ask for, ends included; the one place where these numbers stand.
@@ -22,6 +22,7 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 STRENGTH = (0.01, 1.0)  # of a remix
 TURBO_STEPS = 4  # Turbo's usual number of steps
+LONGEST_NAME = 80  # letters of a character's name
 
 
 @dataclass(frozen=True, order=True)
@@ -107,13 +108,25 @@ class Remix:
 
 
 @dataclass(frozen=True)
+class Character:
+    """Somebody whom prompts call by name, as a picture (or a clip's first frame) shows; it is given by its path."""
+
+    name: str
+    path: str
+
+    def __post_init__(self) -> None:
+        if not (self.name.strip() and len(self.name) <= LONGEST_NAME):
+            raise BadRequest(f"a character needs a name; allowed: 1 to {LONGEST_NAME} letters")
+
+
+@dataclass(frozen=True)
 class VideoRequest:
     """One clip that somebody wants.
 
     ``None`` for size, fps, turbo, steps or guidance means the model's own default; a backend resolves them
     with :meth:`resolved`, and a recipe always carries the resolved values. ``turbo`` says whether the model's few-step
     student makes the clip. ``timeline`` says what the clip is put together of, in order; then ``seconds`` is their sum.
-    With ``loop`` its end goes over into its beginning.
+    With ``loop`` its end goes over into its beginning. ``characters`` are who its prompts call by name.
     """
 
     prompt: str
@@ -130,6 +143,7 @@ class VideoRequest:
     timeline: tuple[Part, ...] = ()
     loop: bool = False
     remix: Remix | None = None
+    characters: tuple[Character, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.prompt.strip():
@@ -154,8 +168,13 @@ class VideoRequest:
         """This request with every open choice filled in from the model's defaults.
 
         Raises BadRequest where Turbo is asked for together with what only the full model does: a guidance, a negative
-        prompt, or a number of steps that Turbo has not learned.
+        prompt, or a number of steps that Turbo has not learned. Raises TaskNotSupported for more characters than the
+        model can show.
         """
+        if len(self.characters) > model.characters:
+            raise TaskNotSupported(
+                model.name, "show more than one character" if model.characters else "show characters"
+            )
         beyond = self.guidance not in (None, 1) or self.negative_prompt or self.steps not in (None, *model.turbo_steps)
         if self.turbo and (beyond or not model.turbo_steps):
             steps = ", ".join(map(str, model.turbo_steps))
@@ -209,6 +228,7 @@ class ModelInfo:
     trained_on: str
     scores: dict[str, float]
     max_window_seconds: float
+    characters: int = 0  # how many of them a clip can show
     turbo_steps: tuple[int, ...] = ()  # numbers of steps that its few-step student knows; empty where there is none
 
 

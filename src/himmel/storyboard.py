@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 from himmel.errors import BadStoryboard, UnreadableMedia
-from himmel.spec import RANGES, Size, VideoRequest
+from himmel.spec import RANGES, Character, Size, VideoRequest
 
 KEY_VERSION = 1  # counts up when the same shot shall be made anew
 TEXT, IMAGE, CLIP = "text", "image", "clip"
@@ -118,12 +119,12 @@ def shots(storyboard: Storyboard) -> tuple[Shot, ...]:
     return tuple(found)
 
 
-def shot_key(shot: Shot, weight_hash: str) -> str:
+def shot_key(shot: Shot, weight_hash: str, characters: Sequence[Character] = ()) -> str:
     """The SHA-256, in hex, of all that a shot's frames depend on: the same key, the same clip.
 
-    That is times, prompts, settings, what is in the files of known frames (not their names), and the hash of the
-    model's weights. Where the shot stands in the storyboard does not count, so that it may be moved. Raises
-    UnreadableMedia for a file that cannot be read.
+    That is times, prompts, settings, what is in the files of known frames (not their names), who appears and how that
+    looks, and the hash of the model's weights. Where the shot stands in the storyboard does not count, so that it may
+    be moved. Raises UnreadableMedia for a file that cannot be read.
     """
     content = {
         "version": KEY_VERSION,
@@ -132,6 +133,7 @@ def shot_key(shot: Shot, weight_hash: str) -> str:
         "settings": {**asdict(shot.settings), "size": str(shot.settings.size)},
         "stretches": [asdict(stretch) for stretch in shot.stretches],
         "known": [{**asdict(known), "file": _file_hash(known.file)} for known in shot.known],
+        "characters": {character.name: _file_hash(Path(character.path)) for character in characters},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

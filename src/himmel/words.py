@@ -18,6 +18,7 @@ from himmel.errors import BadCheckpoint
 
 VERSION = 1
 KINDS = ("noun", "motion", "setting", "light", "weather", "camera", "colour", "size", "relation", "style", "count")
+SOMEBODY = "Character"  # what models learn to read, in every language, for whoever a picture shows and words do not
 MOST_NEIGHBOURS = 3
 LIKENESS = 0.8  # of spelling, from which on a word counts as a slip of the keyboard
 SHORTEST_SLIP = {"en": 5, "ja": 4}  # letters; of shorter words only swapped letters count

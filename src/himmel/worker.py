@@ -31,7 +31,7 @@ from himmel.media.material import Material, look
 from himmel.media.recipe import Recipe, build_of_torch
 from himmel.media.thumbnails import Sheet, preview
 from himmel.media.video_io import write_video
-from himmel.spec import Clip, Gap, Progress, Remix, Size, VideoRequest, whole_fps
+from himmel.spec import Character, Clip, Gap, Progress, Remix, Size, VideoRequest, whole_fps
 
 log = logging.getLogger("himmel.worker")
 IDLE_SECONDS = 0.5
@@ -154,6 +154,10 @@ def _request(job: _LeasedJob) -> VideoRequest:
         steps=asked["steps"],
         guidance=asked["guidance"],
         first_frame=str(first_frame) if first_frame else None,
+        characters=tuple(
+            Character(each["name"], str(job.fetched(f"characters/{number}")))
+            for number, each in enumerate(asked.get("cast", ()))
+        ),
         **(_made_of(source, asked) if source else {"seconds": asked["seconds"]}),
     )
 
@@ -228,7 +232,7 @@ class _LeasedJob:
 
     def fetched(self, what: str) -> Path:
         """A file that the clip is made from, brought here, however long it is."""
-        path = self.folder / what
+        path = self.folder / what.replace("/", "-")
         url = f"/workers/jobs/{self.id}/{what}"
         with self.client.stream("GET", url, params={"token": self.token}) as answer, path.open("wb") as file:
             if answer.status_code == 409:

@@ -148,10 +148,32 @@ def test_another_accounts_clip_is_not_there(running, clip):
             by_number(other, path, video, prompt="a dog", seconds="1")
 
 
-def test_characters_are_refused_before_any_work(running, clip):
+def test_a_character_is_in_the_clip_that_names_it(running, clip, frames, tmp_path):
     client, video = clip
     content = client.videos.download_content(video.id).read()
     character = client.videos.create_character(name="Mia", video=("clip.mp4", content, "video/mp4"))
+    asked = {**SMALL, "prompt": "Mia waves"}
+    plain = client.videos.create(**asked, extra_body={"seed": 1})
+    shown = client.videos.create(**asked, extra_body={"seed": 1, "characters": [{"id": character.id}]})
+    without, made = frames(client, plain), frames(client, shown)
+    assert made.shape == without.shape
+    changed = np.abs(made - without).mean((0, 3))
+    assert changed.max() > 10 and (changed[40:] < CODED_TWICE).all()  # the disc, never the strip below
+    told = json.loads(read_metadata(tmp_path / "clip.mp4"))
+    assert told["characters"] == [{"name": "Mia", "path": "characters-0"}]
+
+
+def test_a_characters_clip_is_for_the_worker_that_has_the_job_alone(own, refused):
+    client = own.client()
+    video = client.videos.create(prompt="a cat", **SMALL)
+    assert own.worker().work_once()
+    content = client.videos.download_content(video.id).read()
+    character = client.videos.create_character(name="Mia", video=("clip.mp4", content, "video/mp4"))
     job = client.videos.create(prompt="Mia waves", **SMALL, extra_body={"characters": [{"id": character.id}]})
-    assert (job.status, job.error.code) == ("failed", "task_not_supported")
-    assert (job.himmel["task"], job.himmel["refusal_rule"]) == ("create", "task_not_supported")
+    http = httpx2.Client(base_url=own.address, headers={"authorization": f"Bearer {own.server.keys.worker_token()}"})
+    address = f"/workers/jobs/{job.id}/characters"
+    refused(http.get(f"{address}/0", params={"token": 1}), 409)
+    assert http.post("/workers/claim", json={"worker": "w"}).json()["id"] == job.id
+    assert http.get(f"{address}/0", params={"token": 1}).content == content
+    for number in (1, -1):
+        refused(http.get(f"{address}/{number}", params={"token": 1}), 404)

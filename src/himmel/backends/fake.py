@@ -60,6 +60,7 @@ INFO = ModelInfo(
     trained_on="nothing: it draws a test card",
     scores={},
     max_window_seconds=3600.0,
+    characters=2,
 )
 
 
@@ -67,6 +68,7 @@ class FakeBackend:
     """Colour bars with a disc that crosses them; prompt, seed, steps and guidance decide colour and path.
 
     Clips of a timeline are shown as they are, and a remix is the clip with the card over it, as strong as is asked.
+    The disc is the first character's picture, where there is one.
     """
 
     info = INFO
@@ -148,17 +150,23 @@ class _Card:
         self.phase = digest[4] / 256
         self.still = _bars(self.size, f"TEST CARD · seed {request.seed}\n{request.prompt}")
         self.rows, self.columns = np.mgrid[: self.size.height, : self.size.width]
+        self.radius = min(self.size.width, self.size.height) / 8
+        side = max(16, 2 * round(self.radius + 2))
+        self.face = picture_of(request.characters[0], Size(side, side)) if request.characters else None
 
     def frame(self, second: float) -> np.ndarray:
         """uint8 (H, W, 3) at this time."""
         angle = 2 * np.pi * (self.phase + second * self.turns_per_second)
         x = self.size.width * (0.5 + 0.35 * np.cos(angle))
         y = self.size.height * (0.4 + 0.25 * np.sin(angle))
-        radius = min(self.size.width, self.size.height) / 8
         distance = np.hypot(self.columns - x, self.rows - y)
+        inside = distance <= self.radius
         picture = self.still.copy()
-        picture[distance <= radius * 1.15] = 255
-        picture[distance <= radius] = self.colour
+        picture[distance <= self.radius * 1.15] = 255
+        picture[inside] = self.colour
+        if self.face is not None:
+            down, right = self.rows[inside] - round(y), self.columns[inside] - round(x)
+            picture[inside] = self.face[down + len(self.face) // 2, right + len(self.face) // 2]
         return picture
 
 

@@ -21,7 +21,7 @@ from himmel.errors import BadRequest
 from himmel.media.material import Material, look
 from himmel.media.scaling import crop_to
 from himmel.media.video_io import read_frames
-from himmel.spec import Clip, Gap, Picture, Remix, Size, VideoRequest
+from himmel.spec import Character, Clip, Gap, Picture, Remix, Size, VideoRequest
 
 GROUP = 4  # frames to one latent frame
 
@@ -149,6 +149,6 @@ def _pictures(
     return tuple(found.items())
 
 
-def picture_of(part: Picture, size: Size) -> np.ndarray:
+def picture_of(part: Picture | Character, size: Size) -> np.ndarray:
     """A picture's (or a clip's first) frame, filling ``size``, uint8 (H, W, 3). Raises UnreadableMedia."""
     return crop_to(read_frames(Path(part.path), limit=1)[0], size)

@@ -20,10 +20,11 @@ from torch import Tensor
 from himmel.backends.finishing import Finishing
 from himmel.backends.footage import GROUP, Run, picture_of
 from himmel.backends.joins import joined
+from himmel.cast import as_learned
 from himmel.engine.model import VideoModel
 from himmel.engine.shapes import SPATIAL, Blocks
 from himmel.engine.streaming import Window
-from himmel.engine.tasks import AHEAD, Task, remix, text_to_video, with_ahead, with_known
+from himmel.engine.tasks import AHEAD, Task, remix, text_to_video, with_ahead, with_known, with_reference
 from himmel.errors import BadRequest
 from himmel.media.mask import read_mask
 from himmel.media.material import look
@@ -57,13 +58,15 @@ class Making:
         self.finished: list[Tensor] = []
         self.resumed: Tensor | None = None
         longest = self.model.config.text.longest
-        for _, prompt in run.prompts:
+        self.prompts = [(place, as_learned(prompt, request.characters)) for place, prompt in run.prompts]
+        for _, prompt in self.prompts:
             if len(self.model.tokenizer([prompt], 10**6)[0]) > longest:
                 raise BadRequest(f"the prompt is too long; allowed: about {longest * 3} letters")
         assert request.size
         self.pictures = {
             place: stretch_to(picture_of(part, request.size), self.info.native_size) for place, part in run.pictures
         }
+        self.portraits = [picture_of(character, self.info.native_size) for character in request.characters]
         if run.remix:
             self.source = look(Path(run.remix.path))
             self.mask = self._mask(run.remix, request.size)
@@ -104,6 +107,8 @@ class Making:
             latents = self._encoded([frame])
             time = begin + place // GROUP
             task = with_known(task, 0, latents) if time == 0 else with_ahead(task, time, latents)
+        for portrait in self.portraits:
+            task = with_reference(task, self._encoded([portrait]))
         if run.right:
             task = with_ahead(task, begin + run.groups, self._encoded(self._head))
         return self._remixed(task) if run.remix else task
@@ -188,7 +193,7 @@ class Making:
         begin = task.shape.frames - 1 - self.run.groups
         if self.resumed is not None:
             task = with_known(task, 0, self.resumed)
-        (_, first), *others = self.run.prompts
+        (_, first), *others = self.prompts
         later = [(begin + place // GROUP + 1, [prompt]) for place, prompt in others]
         latents = self.model.latents(
             task,

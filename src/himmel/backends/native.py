@@ -150,5 +150,6 @@ def _info(folder: Path) -> ModelInfo:
         trained_on=str(training["trained_on"]),
         scores=_scores(folder),
         max_window_seconds=(config.frames - 1) / config.fps,
+        characters=config.references,
         turbo_steps=TURBO_STEPS if turbo.exists() else (),
     )

@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from himmel.cli.accounts import accounts
+from himmel.cli.character import character
 from himmel.cli.credits import show_credits
 from himmel.cli.evaluate import evaluate
 from himmel.cli.generate import generate
@@ -45,6 +46,7 @@ app = typer.Typer(
 for making in (generate, extend, loop, blend, recut, remix, edit, storyboard):
     app.command(making.__name__)(making)
 app.command("presets")(presets)
+app.add_typer(character, name="character")
 app.command("info")(info)
 app.add_typer(models, name="models")
 app.command("credits")(show_credits)

@@ -54,6 +54,7 @@ def _moved(recipe: Recipe, places: dict[str, str]) -> Recipe:
         first_frame=places.get(recipe.first_frame or "", recipe.first_frame),
         timeline=[here(part) for part in recipe.timeline],
         remix=here(recipe.remix) if recipe.remix else None,
+        characters=[here(character) for character in recipe.characters],
         shots=[{**shot, "timeline": [here(part) for part in shot.get("timeline", ())]} for shot in recipe.shots],
     )
 

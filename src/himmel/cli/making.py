@@ -136,7 +136,8 @@ class Telling:
             for part in request.timeline
         )
         kept = timeline and all(not isinstance(part, Gap) or part.prompt for part in timeline)
-        return replace(request, prompt=request.prompt if kept else self.prompt(request.prompt), timeline=timeline)
+        prompt = request.prompt if kept else self.prompt(request.prompt)
+        return with_characters(replace(request, prompt=prompt, timeline=timeline))
 
     def prompt(self, prompt: str) -> str:
         """One prompt so; each remark is made once."""
@@ -153,13 +154,30 @@ class Telling:
         return read.prompt
 
     def _name_unknown_words(self, prompt: str) -> None:
-        self._say(word.line(self.backend.info.name) for word in self.backend.words.unknown(prompt))
+        from himmel.cast import kept_characters, without_names
+
+        words = self.backend.words.unknown(without_names(prompt, kept_characters()))
+        self._say(word.line(self.backend.info.name) for word in words)
 
     def _say(self, lines: Iterable[str]) -> None:
         for line in lines:
             if line not in self.told:
                 self.told.add(line)
                 tell(line)
+
+
+def with_characters(request: VideoRequest) -> VideoRequest:
+    """The request with everybody who is kept and whom its prompts call by name, beside those it has already."""
+    from himmel.cast import kept_characters, mentioned
+
+    names = {character.name for character in request.characters}
+    prompts = [part.prompt or request.prompt for part in request.parts if isinstance(part, Gap)]
+    called = [
+        character
+        for character in kept_characters()
+        if character.name not in names and any(mentioned(prompt, character) for prompt in prompts)
+    ]
+    return replace(request, characters=(*request.characters, *called))
 
 
 def recipe_of(settled: list[VideoRequest], backend: Backend) -> Recipe:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from himmel.cli.clips import given_clip, tell
-from himmel.cli.making import Telling, chosen, frames_of, opened, places, recipe_of, report, write
+from himmel.cli.making import Telling, chosen, frames_of, opened, places, recipe_of, report, with_characters, write
 from himmel.cli.options import Settings, with_settings
 from himmel.errors import BadRequest, BadStoryboard
 from himmel.spec import Clip, Gap, Part, Picture, VideoRequest
@@ -81,11 +81,12 @@ def _ready(shot: Shot, path: Path, backend: Backend, variation: int) -> Ready:
     from himmel.backends.footage import plan
 
     with _line_of(shot, path):
-        request = request_of_shot(shot).resolved(backend.info)
+        request = with_characters(request_of_shot(shot)).resolved(backend.info)
         request = replace(request, seed=request.seed + variation)
         plan(request, backend.info.native_fps)
         settings = {name: getattr(request, name) for name in ("size", "fps", "seed", "steps", "guidance", "turbo")}
-        key = shot_key(replace(shot, settings=replace(shot.settings, **settings)), backend.info.weight_hash)
+        settled = replace(shot, settings=replace(shot.settings, **settings))
+        key = shot_key(settled, backend.info.weight_hash, request.characters)
     return Ready(shot, request, shots_folder() / f"{key}.mp4")
 
 

@@ -51,8 +51,8 @@ def teacher_forcing(blocks: Blocks, ahead: Tensor | None = None) -> tuple[Tensor
     The layout is the known frames at the times ``ahead`` (P,), then the clean copy of all blocks but the last,
     then all frames noisy. Returns ``order`` (frames laid out,), the time of each place, and ``visible`` (laid
     out, laid out): a known frame sees itself, and is seen by its own block and those before it, by none where
-    its time is -1, by all where it is less; a clean frame sees the clean blocks up to its own; a noisy one the clean blocks before its
-    own, and its own block.
+    its time is -1, by all where it is less; a clean frame sees the clean blocks up to its own; a noisy one the clean
+    blocks before its own, and its own block.
     """
     clean = blocks.spans[-1][0]
     known = torch.zeros(0, dtype=torch.long) if ahead is None else ahead
@@ -112,8 +112,9 @@ def resampled(model: Transformer, latents: Tensor, prompt: Prompt, guidance: flo
     clean, none = latents.repeat(2, 1, 1, 1, 1), torch.zeros_like(level).repeat(2, 1)
     for number in range(OWN_STEPS):
         at = (level - number * step).repeat(2, 1)
-        both = velocities(model, x.repeat(2, 1, 1, 1, 1), at, clean, none, prompt)
-        x = x - step[:, :, None, None, None] * guide(*both.chunk(2), guidance)
+        found = velocities(model, x.repeat(2, 1, 1, 1, 1), at, clean, none, prompt)
+        conditional, unconditional = found.chunk(2)
+        x = x - step[:, :, None, None, None] * guide(conditional, unconditional, guidance)
     return on_sphere(x)
 
 

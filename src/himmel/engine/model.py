@@ -46,6 +46,7 @@ class GeneratorConfig:
     steps: int = 12
     guidance: float = 2.0
     shift: float = 3.0
+    references: int = 0  # pictures of who appears that it was trained to see
 
 
 class Generator(nn.Module):

@@ -33,7 +33,7 @@ class Ahead:
             raise ValueError(f"latents {tuple(self.latents.shape)} at times {tuple(self.times.shape)}")
 
     def near(self, start: int, within: int) -> Ahead:
-        """The references, and the ``AHEAD`` earliest from ``start`` on that lie less than ``within`` frames after it."""
+        """The references, and the ``AHEAD`` earliest from ``start`` on, less than ``within`` frames after it."""
         order = self.times.argsort()
         times = self.times[order]
         later = order[(times >= start) & (times < start + within)][:AHEAD]

@@ -16,11 +16,14 @@ from typing import Any
 from himmel.errors import BadRecipe, BadRequest, NoRecipe, UnreadableMedia
 from himmel.media.mask import is_box
 from himmel.media.video_io import read_metadata
-from himmel.spec import Clip, Gap, ModelInfo, Part, Picture, Remix, Size, VideoRequest
+from himmel.spec import Character, Clip, Gap, ModelInfo, Part, Picture, Remix, Size, VideoRequest
 
-FORMAT = 2  # raised whenever a field is added, removed or means something else
-# What the clips of format 1 could not be, and where they have the picture's checksum.
-ABSENT_IN_1: dict[str, Any] = {"turbo": False, "loop": False, "timeline": [], "remix": None, "shots": [], "files": {}}
+FORMAT = 3  # raised whenever a field is added, removed or means something else
+# What the clips of earlier formats could not be; those of format 1 have the picture's checksum elsewhere.
+ABSENT_IN_2: dict[str, Any] = {"characters": []}
+ABSENT_IN_1: dict[str, Any] = {
+    **ABSENT_IN_2, "turbo": False, "loop": False, "timeline": [], "remix": None, "shots": [], "files": {},
+}  # fmt: skip
 PARTS: dict[type[Part], tuple[str, ...]] = {
     Picture: ("path",),
     Clip: ("path", "start", "stop"),
@@ -57,6 +60,7 @@ class Recipe:
     timeline: list[dict[str, Any]] = field(default_factory=list)  # the fields of the request's parts
     remix: dict[str, Any] | None = None
     shots: list[dict[str, Any]] = field(default_factory=list)  # prompt, seed, seconds, timeline of each
+    characters: list[dict[str, Any]] = field(default_factory=list)  # name and path of each
     files: dict[str, str] = field(default_factory=dict)  # of every given file the SHA-256, by its path
 
     @classmethod
@@ -89,12 +93,14 @@ class Recipe:
             loop=settled.loop,
             timeline=[asdict(part) for part in settled.timeline],
             remix=asdict(settled.remix) if settled.remix else None,
+            characters=[asdict(character) for character in settled.characters],
             files={path: file_hash(Path(path)) for path in given_files(settled)},
         )
 
     def with_shots(self, requests: Sequence[VideoRequest]) -> Recipe:
         """This recipe, of the first of these shots, for all of them one after the other. Raises UnreadableMedia."""
         files = {path: file_hash(Path(path)) for request in requests for path in given_files(request)}
+        everybody = dict.fromkeys(character for request in requests for character in request.characters)
         shots = [
             {
                 "prompt": request.prompt,
@@ -105,7 +111,10 @@ class Recipe:
             for request in requests
         ]
         total = sum(request.seconds for request in requests)
-        return replace(self, seconds=total, first_frame=None, timeline=[], shots=shots, files=files)
+        characters = [asdict(character) for character in everybody]
+        return replace(
+            self, seconds=total, first_frame=None, timeline=[], shots=shots, characters=characters, files=files
+        )
 
     def request(self) -> VideoRequest:
         """The request that leads to the same clip, of one without shots. Raises BadRequest for impossible values."""
@@ -124,6 +133,7 @@ class Recipe:
             timeline=tuple(map(_part, self.timeline)),
             loop=self.loop,
             remix=_made(Remix, self.remix) if self.remix else None,
+            characters=tuple(_made(Character, each) for each in self.characters),
         )
 
     def requests(self) -> tuple[VideoRequest, ...]:
@@ -147,6 +157,7 @@ def given_files(request: VideoRequest) -> Iterable[str]:
         paths.append(request.remix.path)
         if request.remix.mask and not is_box(request.remix.mask):
             paths.append(request.remix.mask)
+    paths += [character.path for character in request.characters]
     return dict.fromkeys(paths)
 
 
@@ -200,8 +211,10 @@ def recipe_from_json(text: str, path: Path) -> Recipe:
     if written == 1:
         checksum = values.pop("first_frame_sha256", None)
         values = {**ABSENT_IN_1, "files": {values.get("first_frame"): checksum} if checksum else {}, **values}
+    elif written == 2:
+        values = {**ABSENT_IN_2, **values}
     elif written != FORMAT:
-        raise BadRecipe(path, f"its recipe has format {written!r}, this version reads format 1 and {FORMAT}")
+        raise BadRecipe(path, f"its recipe has format {written!r}, this version reads format 1 to {FORMAT}")
     known = {field.name: str(field.type) for field in fields(Recipe)}
     if unknown := sorted(values.keys() - known.keys()):
         raise BadRecipe(path, f"its recipe has unknown settings: {', '.join(unknown)}")

@@ -138,6 +138,12 @@ def source(job_id: str, token: int, request: Request, server: TheServer) -> Resp
     return _file(request, server, job_id, _leased(server, job_id, token).request.get("source"))
 
 
+@router.get("/jobs/{job_id}/characters/{number}")
+def character(job_id: str, number: int, token: int, request: Request, server: TheServer) -> Response:
+    cast = _leased(server, job_id, token).request.get("cast", [])
+    return _file(request, server, job_id, cast[number]["digest"] if 0 <= number < len(cast) else None)
+
+
 @router.get("/jobs/{job_id}/state")
 def state(job_id: str, token: int, request: Request, server: TheServer) -> Response:
     return _file(request, server, job_id, _leased(server, job_id, token).state_digest)

@@ -1,6 +1,6 @@
 """Characters: clips that show somebody, by a name that prompts can say.
 
-Owns: the table of characters. No model of ours draws them yet; what is kept waits for one that does.
+Owns: the table of characters. Whether a model can show them, its workers know.
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, upd
 
 from himmel.errors import ApiError
 from himmel.studio.audit import actor, record
-from himmel.studio.auth import check_key
 from himmel.studio.database import Database, accounts, jobs, previews, workers
 from himmel.studio.jobs import FINAL, Job, Status, find, first, move, tell
 from himmel.studio.limits import check_limits
@@ -87,43 +86,6 @@ class Queue:
             told = f"{waiting} jobs are waiting already, and {self.most_queued} may; ask again later"
             raise ApiError(429, "too_many_queued", told, retry_after=60)
 
-    def refuse(
-        self,
-        account_id: str,
-        request: dict[str, Any],
-        code: str,
-        message: str,
-        *,
-        key_id: str,
-        parent_id: str | None,
-        once: tuple[str, str] | None = None,
-    ) -> Job:
-        """Keep a job that has failed before it began, so that clients learn of it where they look.
-
-        ``once`` as in :meth:`accept`.
-        """
-        ended = {"status": Status.FAILED, "completed_at": self.now(), "error_code": code, "error_message": message}
-        whose = {"key_id": key_id, "parent_id": parent_id}
-        with self.database.write() as connection:
-            connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update())
-            if once and (known := _accepted_before(connection, account_id, *once)):
-                return known
-            check_key(connection, key_id)
-            self._check_refused(connection, account_id)
-            key, digest = once or (None, None)
-            named = {"idempotency_key": key, "body_digest": digest, "details": {"refusal_rule": code}}
-            job = self._insert(connection, account_id, request, cost=0.0, priority=0, **whose, **ended, **named)
-            announce(connection, account_id, job.id, "video.failed", self.now())
-            return job
-
-    def _check_refused(self, connection: Connection, account_id: str) -> None:
-        """Refused jobs are rows too: in an hour an account may have as many of them as may wait."""
-        lately = (jobs.c.account_id == account_id) & (jobs.c.created_at > self.now() - 3600)
-        never_begun = (jobs.c.status == Status.FAILED) & jobs.c.started_at.is_(None)
-        if (connection.scalar(select(func.count()).where(lately, never_begun)) or 0) >= self.most_queued:
-            told = "too many requests of the last hour asked for what the model cannot do; ask again later"
-            raise ApiError(429, "too_many_queued", told, retry_after=600)
-
     def _insert(self, connection: Connection, account_id: str, request: dict[str, Any], **values: object) -> Job:
         """A new row; the account must be locked, for its jobs are numbered."""
         job_id = f"video_{secrets.token_hex(16)}"
@@ -133,7 +95,7 @@ class Queue:
         new |= {"created_at": self.now(), "progress": 0, "attempts": 0, "results": {}, "details": {}}
         connection.execute(jobs.insert().values(**new | values))
         job = _existing(connection, job_id)
-        tell(connection, job, "failed" if job.status in FINAL else "accepted", error_code=job.error_code)
+        tell(connection, job, "accepted")
         return job
 
     def claim(self, worker: str) -> Job | None:

@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import Row
 from starlette.datastructures import UploadFile
 
-from himmel.errors import ApiError, TaskNotSupported
+from himmel.errors import ApiError
 from himmel.spec import MAX_SEED, Size
 from himmel.studio import outbound
 from himmel.studio.auth import Caller
@@ -45,10 +45,7 @@ def create_video(server: Server, caller: Caller, fields: dict[str, Any], once: s
     """
     body = validated(CreateVideo, fields)
     values = settled(server, caller, body, "create")
-    for character in body.characters:
-        _check_character(server, caller.account_id, character.id, body.prompt)
-    if body.characters:
-        return _refused(server, caller, values, once)
+    values["cast"] = [_character(server, caller.account_id, each.id, body.prompt) for each in body.characters]
     server.space.check_jobs(values, body.n)
     values["first_frame"] = _first_frame(server, caller.account_id, fields.get(REFERENCE))
     return accepted(server, caller, values, once_of(once, body.model_dump(), values["first_frame"]))
@@ -77,15 +74,6 @@ def accepted(
     )
     server.space.take(values, values["n"])
     return job
-
-
-def _refused(server: Server, caller: Caller, values: dict[str, Any], once: str | None) -> Job:
-    """A job that says that the model cannot show characters; never another clip in its place."""
-    server.space.check()
-    message = str(TaskNotSupported(values["model"], "show characters"))
-    asked = {name: value for name, value in values.items() if name != "seed"}
-    whose = (caller.account_id, values, "task_not_supported", message)
-    return server.queue.refuse(*whose, key_id=caller.key_id, parent_id=None, once=once_of(once, asked))
 
 
 def new_character(server: Server, caller: Caller, fields: dict[str, Any]) -> Row[Any]:
@@ -154,10 +142,12 @@ def no_video(video_id: str) -> ApiError:
     return ApiError(404, "video_not_found", f"there is no video '{video_id[:80]}'", param="video_id")
 
 
-def _check_character(server: Server, account_id: str, character_id: str, prompt: str) -> None:
-    name = find_character(server.database, account_id, character_id).name
-    if name not in prompt:
-        raise ApiError(400, "invalid_value", f"prompt: the name '{name}' must be in it", param="prompt")
+def _character(server: Server, account_id: str, character_id: str, prompt: str) -> dict[str, str]:
+    """A character's name, and the digest of the clip that shows it. Raises ApiError."""
+    found = find_character(server.database, account_id, character_id)
+    if found.name not in prompt:
+        raise ApiError(400, "invalid_value", f"prompt: the name '{found.name}' must be in it", param="prompt")
+    return {"name": found.name, "digest": found.digest}
 
 
 def _first_frame(server: Server, account_id: str, given: Any) -> str | None:

@@ -27,19 +27,23 @@ from himmel.engine.model import Generator
 from himmel.engine.samplers import euler, multistep, schedule
 from himmel.engine.shapes import SPATIAL, TEMPORAL, Blocks, LatentShape
 from himmel.engine.streaming import CachedContext, Sampling, Stretches, Window, make
-from himmel.engine.tasks import Ahead, text_to_video
+from himmel.engine.tasks import Ahead, text_to_video, with_reference
 from himmel.engine.transformer import Prompt
 from himmel.training.loop import Recipe, Run
 from himmel.training.masks import Known, draw_known
 from himmel.training.train_transformer import (
     ACTOR_WEIGHT,
+    CAST,
     FIRST_FRAME_WEIGHT,
+    CastEncoder,
     ClipEncoder,
     TransformerTraining,
     ahead_of,
     padded,
+    taken_apart,
 )
 from himmel.world.caption import caption
+from himmel.world.portrait import naming
 from himmel.world.scene import Scene, sample_scene
 
 MUON_RATE, ADAM_RATE = 0.003, 5e-4  # half of the teacher's: it begins as one that can do much already
@@ -162,17 +166,21 @@ class _Teaching:
         self.teacher, self.student, self.training, self.clips, self.run = teacher, student, training, clips, run
         self.device = next(teacher.parameters()).device
         self.encode = ClipEncoder(training, training.diets[0], self.device)
+        self.encode_cast = CastEncoder(training, training.diets[0], self.device)
         self._frames = 1 + (training.diets[0].frames - 1) // TEMPORAL
 
     def paths(self) -> Iterator[Paths]:
         """Batch after batch, of scenes that no earlier sitting has used."""
         rng = random.Random(self.run.step)
         for number in count((self.run.step + 1) * 10**5, self.clips):
-            scenes = [sample_scene(self.training.vocabulary, number + i) for i in range(self.clips)]
-            captions = [caption(scene, rng) for scene in scenes]
+            shown = rng.random() < CAST
+            vocabulary = self.training.cast if shown else self.training.vocabulary
+            scenes = [sample_scene(vocabulary, number + i) for i in range(self.clips)]
+            nouns = self.training.vocabulary.nouns
+            captions = [naming(scene, rng, nouns) if shown else caption(scene, rng) for scene in scenes]
             own = self.run.step > OWN_FROM and rng.random() < OWN
             known = Known() if own else draw_known(self._frames, rng)
-            yield self._batch(scenes, captions, known, own)
+            yield self._batch(scenes, captions, replace(known, portrait=shown), own)
 
     def exam(self) -> Paths:
         """Held-out scenes, always the same noise."""
@@ -183,11 +191,11 @@ class _Teaching:
 
     @torch.no_grad()
     def _batch(self, scenes: list[Scene], captions: list[str], known: Known, own: bool) -> Paths:
-        made = self.encode(scenes).to(self.device).float()
-        channels = self.teacher.config.transformer.latent_channels
-        past = self._own(captions, made.shape[1]) if own else made[:, :, :channels]
-        ahead = ahead_of(past, made[:, :, channels:-1], known)
-        weight = 1 + ACTOR_WEIGHT * made[:, :, -1]
+        made = (self.encode_cast if known.portrait else self.encode)(scenes).to(self.device).float()
+        latents, pictures, coverage, portraits = taken_apart(made, known)
+        past = self._own(captions, latents.shape[1], portraits) if own else latents
+        ahead = ahead_of(past, pictures, known, portraits)
+        weight = 1 + ACTOR_WEIGHT * coverage
         weight[:, 0] *= FIRST_FRAME_WEIGHT
         weight[:, known.frames] = 1e-6  # known ones teach nothing, but a batch of nothing else must not divide by zero
         free = torch.ones(past.shape[1], device=self.device)
@@ -216,12 +224,13 @@ class _Teaching:
         conditional, unconditional = found.float().chunk(2)
         return guide(conditional, unconditional, self.teacher.config.guidance)
 
-    def _own(self, captions: list[str], frames: int) -> Tensor:
+    def _own(self, captions: list[str], frames: int, portraits: Tensor | None) -> Tensor:
         """What the student makes of the captions in four steps, with its averaged weights."""
         with self.run.evaluated(), torch.autocast(self.device.type, torch.bfloat16):
             config = self.student.config
             shape = LatentShape(frames, config.height // SPATIAL, config.width // SPATIAL)
             task = text_to_video(shape, len(captions), config.transformer.latent_channels, self.device)
+            task = task if portraits is None else with_reference(task, portraits)
             prompt = self.student.read(padded(self.training.tokenizer, captions).to(self.device))
             sampling = Sampling(euler, schedule(4, config.shift), 1.0)
             context = CachedContext(self.student.transformer, Window())

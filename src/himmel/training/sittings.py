@@ -64,7 +64,7 @@ class Project:
 
     def generator_config(self) -> GeneratorConfig:
         p = self.preset
-        return GeneratorConfig(p.text, p.transformer, p.height, p.width, p.fps, p.frames)
+        return GeneratorConfig(p.text, p.transformer, p.height, p.width, p.fps, p.frames, references=1)
 
     def tokenizer(self) -> Tokenizer:
         """The run's tokenizer, trained at the first call."""
@@ -108,9 +108,11 @@ def turbo_sitting(project: Project, recipe: Recipe, diet: distil.Diet) -> Run:
 
 
 def _training(project: Project, diets: tuple[Diet, ...]) -> TransformerTraining:
+    cast = casting(project.vocabulary)
     return TransformerTraining(
         project.vocabulary,
-        project.renderer(casting(project.vocabulary)),
+        cast,
+        project.renderer(cast),
         autoencoder_of(project),
         project.tokenizer(),
         text_encoder_of(project),

@@ -24,7 +24,7 @@ from himmel.training.loop import Recipe, Run
 from himmel.training.masks import Known, draw_known
 from himmel.world.caption import caption
 from himmel.world.lexicon import caption_corpus
-from himmel.world.portrait import casting, naming, portrait
+from himmel.world.portrait import naming, portrait
 from himmel.world.render import Renderer
 from himmel.world.scene import Scene, sample_scene
 from himmel.world.vocabulary import Vocabulary
@@ -57,10 +57,11 @@ class Diet:
 class TransformerTraining:
     """What the transformer is shown: one of the ``diets`` after the other, step by step.
 
-    The ``renderer`` has the art of ``portrait.casting(vocabulary)``.
+    ``cast`` is what clips are drawn from that come with a portrait; the ``renderer`` has the art of both.
     """
 
     vocabulary: Vocabulary
+    cast: Vocabulary
     renderer: Renderer
     autoencoder: Autoencoder
     tokenizer: Tokenizer
@@ -90,15 +91,15 @@ def train_transformer(
         )
         for n, diet in enumerate(training.diets)
     ]
-    cast, largest = casting(training.vocabulary), max(training.diets, key=lambda diet: diet.batch * diet.frames)
+    largest = max(training.diets, key=lambda diet: diet.batch * diet.frames)
     characters = Pool(
-        cast,
+        training.cast,
         CastEncoder(training, largest, device),
         max(largest.batch, round(CAST_POOL * largest.pool)),
         largest.reuse,
         (run.step + 1) * 10**4 + len(pools),
     )
-    exam, cast_exam = _Exam(training, device), _Exam(training, device, cast)
+    exam, cast_exam = _Exam(training, device), _Exam(training, device, cast=True)
     nouns = training.vocabulary.nouns
 
     def loss_of(step: int) -> Tensor:
@@ -128,10 +129,7 @@ def _loss(
     generator: Generator, tokenizer: Tokenizer, captions: list[str], made: Tensor, known: Known, *, own: bool = False
 ) -> Tensor:
     """The loss of what ``ClipEncoder`` made, or ``CastEncoder`` where a portrait is known, with what is known of it."""
-    channels = generator.config.transformer.latent_channels
-    portraits = made[:, :1, :channels] if known.portrait else None
-    made = made[:, 1:] if known.portrait else made
-    latents, pictures, coverage = made[:, :, :channels], made[:, :, channels:-1], made[:, :, -1]
+    latents, pictures, coverage, portraits = taken_apart(made, known)
     batch, frames = latents.shape[:2]
     device, blocks = latents.device, Blocks(frames, generator.config.transformer.block)
     tokens = padded(tokenizer, captions).to(device)
@@ -163,6 +161,17 @@ def padded(tokenizer: Tokenizer, captions: list[str]) -> Tensor:
     """Token numbers of captions, all of one length."""
     tokens = tokenizer(captions, CAPTION_TOKENS)
     return F.pad(tokens, (0, CAPTION_TOKENS - tokens.shape[1]), value=PAD)
+
+
+def taken_apart(made: Tensor, known: Known) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """What ``ClipEncoder`` made, or ``CastEncoder`` where a portrait is known.
+
+    Latents and pictures (B, F, c, h, w), coverage (B, F, h, w), portraits (B, 1, c, h, w).
+    """
+    channels = made.shape[2] // 2
+    portraits = made[:, :1, :channels] if known.portrait else None
+    clips = made[:, 1:] if known.portrait else made
+    return clips[:, :, :channels], clips[:, :, channels:-1], clips[:, :, -1], portraits
 
 
 def ahead_of(latents: Tensor, pictures: Tensor, known: Known, portraits: Tensor | None = None) -> Ahead | None:
@@ -202,13 +211,15 @@ class _Exam:
     """The same held-out clips, captions, levels and noise every time, so that losses can be compared."""
 
     def __init__(
-        self, training: TransformerTraining, device: torch.device, cast: Vocabulary | None = None, clips: int = 32
+        self, training: TransformerTraining, device: torch.device, cast: bool = False, clips: int = 32
     ) -> None:
         longest = max(training.diets, key=lambda diet: diet.frames)
-        vocabulary = cast or training.vocabulary
+        vocabulary = training.cast if cast else training.vocabulary
         scenes = [sample_scene(vocabulary, VALIDATION_SEED + i, keep_held_out=True) for i in range(clips)]
-        say = caption if cast is None else lambda scene, rng: naming(scene, rng, ())
-        self.captions = [say(scene, random.Random(i)) for i, scene in enumerate(scenes)]
+        rngs = map(random.Random, range(clips))
+        self.captions = [
+            naming(scene, rng, ()) if cast else caption(scene, rng) for scene, rng in zip(scenes, rngs, strict=True)
+        ]
         self.made = (CastEncoder if cast else ClipEncoder)(training, longest, device)(scenes).to(device).float()
         self.cast, self.tokenizer = cast, training.tokenizer
 

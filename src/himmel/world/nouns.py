@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from himmel.words import SOMEBODY
+
 DRAWING_STYLES = ("3d", "flat", "line_art", "cartoon", "sticker")
 LANGUAGES = ("en", "de", "ja")
 FACINGS = ("left", "right", "front")
@@ -110,14 +112,14 @@ NOUNS: dict[str, Noun] = load(Path(__file__).with_name("nouns.json"))
 CHARACTER = Noun(
     key="character",
     hex="",
-    en="Character",
-    en_plural="Characters",
+    en=SOMEBODY,
+    en_plural=f"{SOMEBODY}s",
     en_article="a",
-    de="Character",
+    de=SOMEBODY,
     de_gender="m",
-    de_plural="Characters",
-    de_oblique="Character",
-    ja="Character",
+    de_plural=f"{SOMEBODY}s",
+    de_oblique=SOMEBODY,
+    ja=SOMEBODY,
     ja_counter="人",
     kind="person",
     facing={},

@@ -9,12 +9,12 @@ import random
 import re
 from dataclasses import replace
 
+from himmel.words import SOMEBODY
 from himmel.world.caption import caption
 from himmel.world.nouns import CHARACTER, NOUNS
 from himmel.world.scene import Actor, Scene
 from himmel.world.vocabulary import COLOURS, Vocabulary
 
-NAME = CHARACTER.en  # what captions call whoever a portrait shows, in every language
 KINDS = ("person", "walker", "flyer", "swimmer", "vehicle")
 P_DESCRIBED = 0.25  # captions that say what it is beside the portrait
 ARTICLES = r"\b(an?|the|der|die|das|de[nms]|ein|eine[nmrs]?)\s+"
@@ -47,4 +47,4 @@ def naming(scene: Scene, rng: random.Random, known: tuple[str, ...]) -> str:
     if actor.noun in known and rng.random() < P_DESCRIBED:
         return caption(replace(scene, actors=(replace(actor, colour=None),)), rng)
     named = caption(replace(scene, actors=(replace(actor, noun=CHARACTER.key, colour=None),)), rng)
-    return re.sub(rf"{ARTICLES}(?={NAME})", "", named, flags=re.IGNORECASE)
+    return re.sub(rf"{ARTICLES}(?={SOMEBODY})", "", named, flags=re.IGNORECASE)

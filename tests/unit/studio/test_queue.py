@@ -305,20 +305,6 @@ def test_many_at_once_lose_nothing_and_do_nothing_twice(house):
     assert left[0] == 0 and left[1] < 1e-6
 
 
-def test_refused_jobs_have_their_limit_too(house):
-    anna = house.account("anna")
-    key_id = house.keys.list(anna)[0].id
-    for _ in range(6):
-        house.queue.refuse(anna, {}, "task_not_supported", "no", key_id=key_id, parent_id=None)
-    with pytest.raises(ApiError) as refused:
-        house.queue.refuse(anna, {}, "task_not_supported", "no", key_id=key_id, parent_id=None)
-    assert refused.value.status == 429
-    house.time += 3601
-    house.keys.revoke(key_id)
-    with pytest.raises(ApiError, match="revoked"):
-        house.queue.refuse(anna, {}, "task_not_supported", "no", key_id=key_id, parent_id=None)
-
-
 def test_one_request_for_several_is_all_or_none(house):
     first = house.queue.accept(house.account("anna"), [{"n": 3, "seed": seed} for seed in (5, 6, 7)], 1.0)
     with house.database.read() as connection:

@@ -11,6 +11,7 @@ from himmel.engine.model import Generator, GeneratorConfig
 from himmel.engine.presets import TINY
 from himmel.engine.samplers import schedule
 from himmel.engine.shapes import Blocks
+from himmel.engine.tasks import REFERENCE
 from himmel.training import distil
 from himmel.training.distil import GRID, exam_loss, stride_loss
 from himmel.training.loop import Recipe
@@ -34,7 +35,7 @@ def training(vocabulary, atlas, teacher):
     tokenizer = train_tokenizer(vocabulary, TINY.text.tokens)
     renderer = Renderer(atlas, TINY.height, TINY.width, TINY.fps)
     return TransformerTraining(
-        vocabulary, renderer, autoencoder, tokenizer, teacher.text_encoder, (Diet(TINY.frames, 2),)
+        vocabulary, vocabulary, renderer, autoencoder, tokenizer, teacher.text_encoder, (Diet(TINY.frames, 2),)
     )
 
 
@@ -74,7 +75,19 @@ def test_known_frames_stay_where_they_are(teaching, vocabulary):
     paths = teaching._batch(scenes, ["a cat", "a car"], known, own=False)
     assert torch.equal(paths.states[-1][:, 3:], paths.past[:, 3:])
     assert paths.free.tolist() == [1, 1, 1, 0, 0]
-    assert paths.ahead.times.tolist() == [3, 4, -1, -1]
+    assert paths.ahead.times.tolist() == [3, 4]
+
+
+def test_a_portrait_is_shown_beside_what_lies_ahead(teaching, vocabulary):
+    scenes = [distil.sample_scene(vocabulary, n) for n in range(2)]
+    known = Known((), ((3, True),), portrait=True)
+    paths = teaching._batch(scenes, ["Character jumps", "Character spins"], known, own=False)
+    assert paths.ahead.times.tolist() == [REFERENCE, 3]
+    assert paths.past.shape[1] == 5 and paths.weight.shape[1] == 5
+    alone = teaching.encode_cast(scenes)[:, 0, : paths.past.shape[2]]
+    assert torch.allclose(paths.ahead.latents[:, 0], alone.float(), atol=1e-2)
+    own = teaching._batch(scenes, ["Character jumps", "Character spins"], Known(portrait=True), own=True)
+    assert own.ahead.times.tolist() == [REFERENCE]
 
 
 def test_a_perfect_student_has_no_error(teaching, training, run, monkeypatch):
@@ -110,7 +123,7 @@ def test_the_student_learns_a_path(teacher, training, teaching):
 
 
 def test_its_own_past_is_what_it_makes(teaching):
-    made = teaching._own(["a cat", "a car"], 5)
+    made = teaching._own(["a cat", "a car"], 5, None)
     assert made.shape == (2, 5, TINY.transformer.latent_channels, 4, 4)
     assert torch.allclose(made.square().mean(2), torch.ones(2, 5, 4, 4), atol=1e-2)
 
