@@ -22,7 +22,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="What prompts call the
 @character.command("add")
 def add(
     name: Name,
-    picture: Annotated[Path, typer.Argument(metavar="CLIP|IMAGE", help="A picture of them alone, or a clip.")],
+    picture: Annotated[Path, typer.Argument(metavar="FILE", help="A picture of them alone, or a clip that shows them.")],
     at: Annotated[
         float,
         typer.Option(parser=number("at", (0, 3600)), metavar="T", help="The second of the clip that shows them best."),
@@ -60,7 +60,7 @@ def show() -> None:
     for each in kept:
         typer.echo(f"{each.name:<{width}}  {each.path}")
     if not kept:
-        tell("no characters yet; keep one with: himmel character add NAME CLIP|IMAGE")
+        tell("no characters yet; keep one with: himmel character add NAME FILE")
 
 
 @character.command("remove")

@@ -2,8 +2,17 @@
 
 import torch
 
-from himmel.engine.flow import context_levels, flow_loss, noised, teacher_forcing, training_levels
+from himmel.engine.flow import (
+    context_levels,
+    flow_loss,
+    noised,
+    resampled,
+    teacher_forcing,
+    training_levels,
+    velocities,
+)
 from himmel.engine.shapes import Blocks
+from himmel.engine.tasks import REFERENCE, Ahead
 
 
 def test_the_ends_of_the_line():
@@ -38,6 +47,49 @@ def test_who_sees_whom():
     assert sees[4] == {(0, "noisy")}
     assert sees[6] == {(0, "clean"), (1, "noisy"), (2, "noisy"), (3, "noisy")}
     assert sees[10] == {(i, "clean") for i in range(4)} | {(i, "noisy") for i in (4, 5, 6)}
+
+
+def test_a_reference_is_seen_by_all_and_sees_itself():
+    order, visible = teacher_forcing(Blocks(4, 3), torch.tensor([REFERENCE, 2, -1]))
+    assert order.tolist() == [REFERENCE, 2, -1, 0, 0, 1, 2, 3]
+    assert visible[:, 0].tolist() == [True, False, False, True, True, True, True, True]
+    assert not visible[3:, 2].any() and visible[0].sum() == 1
+
+
+def test_training_sees_a_reference_as_sampling_does(tiny_model):
+    from himmel.engine.streaming import UncachedContext
+
+    torch.manual_seed(1)
+    model = tiny_model.generator.transformer
+    prompt = tiny_model.generator.read(tiny_model.tokenizer(["a cat"], 16))
+    latents, levels = torch.randn(1, 4, 8, 4, 4), torch.tensor([[0.3, 0.6, 0.6, 0.6]])
+    shown = Ahead(torch.randn(1, 1, 8, 4, 4), torch.tensor([REFERENCE]))
+    found = velocities(model, latents, levels, latents, torch.zeros(1, 4), prompt, shown)
+    context = UncachedContext(model)
+    context.look_ahead(shown, prompt)
+    context.write(latents[:, :1], prompt)
+    context.look_ahead(shown, prompt)
+    expected = context.velocity(latents[:, 1:], levels[:, 1:], torch.zeros(1, 3), prompt)
+    assert torch.allclose(found[:, 1:], expected, atol=1e-4)
+
+
+def test_what_the_model_makes_of_a_clip_is_near_it_where_the_model_is_right(tiny_model, monkeypatch):
+    """A model that knows the way back gives the clip itself."""
+    from himmel.engine import flow
+    from himmel.engine.autoencoder import on_sphere
+
+    torch.manual_seed(2)
+    latents = on_sphere(torch.randn(2, 4, 8, 4, 4))
+
+    def knowing(model, noisy, levels, clean, context, prompt):
+        return (noisy - clean) / levels[..., None, None, None]
+
+    prompt = tiny_model.generator.read(tiny_model.tokenizer(["a cat", "a dog", "", ""], 16))
+    unsure = resampled(tiny_model.generator.transformer, latents, prompt, 2.0)
+    assert unsure.shape == latents.shape and (unsure - latents).abs().max() > 0.1
+    monkeypatch.setattr(flow, "velocities", knowing)
+    sure = resampled(tiny_model.generator.transformer, latents, prompt, 2.0)
+    assert torch.allclose(sure, latents, atol=1e-3)
 
 
 def test_training_sees_what_sampling_sees(tiny_model):

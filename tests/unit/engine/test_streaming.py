@@ -7,7 +7,7 @@ import torch
 
 from himmel.engine.autoencoder import on_sphere
 from himmel.engine.streaming import CachedContext, UncachedContext, Window
-from himmel.engine.tasks import Ahead, remix, text_to_video, with_ahead, with_known
+from himmel.engine.tasks import REFERENCE, Ahead, remix, text_to_video, with_ahead, with_known, with_reference
 from himmel.errors import BadRequest
 
 # The cache changes the order of additions and nothing else; float32 leaves a few units in the last places.
@@ -96,6 +96,16 @@ def test_cached_and_uncached_agree_on_what_lies_ahead(tiny_model):
     task = with_known(with_ahead(blank(tiny_model, 8), 3, picture()), 6, torch.randn(1, 2, 8, 4, 4))
     assert torch.allclose(*both_ways(tiny_model, task), atol=TOLERANCE)
     assert torch.allclose(*both_ways(tiny_model, replace(task, loop=True)), atol=TOLERANCE)
+
+
+def test_a_reference_is_seen_by_every_block_wherever_the_window_is(tiny_model):
+    task = with_reference(with_ahead(blank(tiny_model, 8), 5, picture()), picture())
+    assert torch.allclose(*both_ways(tiny_model, task), atol=TOLERANCE)
+    context = CachedContext(tiny_model.generator.transformer, Window(sink=1, recent=3))
+    plain = made(tiny_model, blank(tiny_model, 20))
+    shown = made(tiny_model, with_reference(blank(tiny_model, 20), picture()), context)
+    assert context.ahead.times.tolist() == [REFERENCE]
+    assert all((shown[:, n] - plain[:, n]).abs().max() > 1e-3 for n in range(20))
 
 
 def test_what_lies_ahead_matters_until_it_is_reached(tiny_model):

@@ -8,7 +8,7 @@ import pytest
 from himmel.errors import BadRecipe, BadRequest, NoRecipe, UnreadableMedia
 from himmel.media.recipe import Recipe, read_recipe, recipe_from_json
 from himmel.media.video_io import write_video
-from himmel.spec import Clip, Gap, ModelInfo, Picture, Remix, Size, VideoRequest
+from himmel.spec import Character, Clip, Gap, ModelInfo, Picture, Remix, Size, VideoRequest
 
 MODEL = ModelInfo(
     name="papercut",
@@ -24,6 +24,7 @@ MODEL = ModelInfo(
     trained_on="",
     scores={},
     max_window_seconds=4.0,
+    characters=1,
 )
 
 
@@ -103,10 +104,28 @@ def test_impossible_values_are_refused_when_they_are_used():
 
 def test_a_recipe_of_format_1_is_still_followed(tmp_path):
     values = json.loads(recipe_of().to_json()) | {"himmel_recipe": 1, "first_frame": "cat.png"}
-    for name in ("turbo", "loop", "timeline", "remix", "shots", "files"):
+    for name in ("turbo", "loop", "timeline", "remix", "shots", "files", "characters"):
         del values[name]
     recipe = recipe_from_json(json.dumps(values | {"first_frame_sha256": "ab"}), tmp_path)
     assert (recipe.files, recipe.request().first_frame, recipe.turbo) == ({"cat.png": "ab"}, "cat.png", False)
+
+
+def test_a_recipe_of_format_2_has_no_characters(tmp_path):
+    values = json.loads(recipe_of(loop=True).to_json()) | {"himmel_recipe": 2}
+    del values["characters"]
+    recipe = recipe_from_json(json.dumps(values), tmp_path)
+    assert (recipe.loop, recipe.request().characters) == (True, ())
+
+
+def test_a_recipe_knows_its_characters(tmp_path):
+    (tmp_path / "Rex.png").write_bytes(b"picture")
+    rex = Character("Rex", str(tmp_path / "Rex.png"))
+    recipe = recipe_from_json(recipe_of(characters=(rex,)).to_json(), tmp_path)
+    assert recipe.request().characters == (rex,)
+    assert recipe.files == {rex.path: hashlib.sha256(b"picture").hexdigest()}
+    broken = json.loads(recipe.to_json()) | {"characters": [{"name": 5, "path": "x"}]}
+    with pytest.raises(BadRequest, match="character"):
+        recipe_from_json(json.dumps(broken), tmp_path).request()
 
 
 def test_a_recipe_knows_the_timeline_and_all_its_files(tmp_path):
