@@ -178,14 +178,13 @@ def _part(values: dict[str, Any]) -> Part:
 
 def _made(kind: Any, values: dict[str, Any]) -> Any:
     """A dataclass of what a recipe has of it; whatever the JSON says, it is of the right types, or BadRequest."""
+    for each in fields(kind):
+        if each.name in values and not _fits(values[each.name], str(each.type)):
+            raise BadRequest(f"a recipe's {kind.__name__.lower()} has a value of the wrong kind: {each.name}")
     try:
-        made = kind(**values)
+        return kind(**values)
     except TypeError:
         raise BadRequest(f"a recipe's {kind.__name__.lower()} is not understood: {', '.join(values)}") from None
-    for each in fields(kind):
-        if not _fits(getattr(made, each.name), str(each.type)):
-            raise BadRequest(f"a recipe's {kind.__name__.lower()} has a value of the wrong kind: {each.name}")
-    return made
 
 
 def read_recipe(path: Path) -> Recipe:
