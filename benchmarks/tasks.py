@@ -26,12 +26,15 @@ from rich.table import Table
 
 from himmel.backends import making
 from himmel.backends.native import NativeBackend
+from himmel.cast import mentioned
 from himmel.media.video_io import write_video
-from himmel.spec import Clip, Gap, Picture, Remix, VideoRequest
+from himmel.spec import Character, Clip, Gap, Picture, Remix, VideoRequest
 from himmel.training.oracle import answers, load_oracle
 from himmel.training.questions import truth
+from himmel.words import SOMEBODY
 from himmel.world.archives import cache_folder
 from himmel.world.caption import caption
+from himmel.world.portrait import naming, portrait
 from himmel.world.render import Renderer
 from himmel.world.scene import Scene, sample_scene
 from himmel.world.sprites import atlas_for
@@ -191,6 +194,23 @@ def another_actor(bench: Bench, number: int, scene: Scene, said: str, real: Fram
         bench.read("edit", frames, other)
 
 
+def somebody(bench: Bench, number: int, scene: Scene, said: str, real: Frames) -> None:
+    """A picture of the actor elsewhere is given, and words that only name it; beside it the words alone."""
+    (actor,), colours = scene.actors, (None, *bench.vocabulary.colours)
+    shown = replace(scene, actors=(replace(actor, colour=colours[number % len(colours)]),))
+    settings = bench.vocabulary.settings
+    alone = bench.renderer.render([portrait(shown, settings[number % len(settings)])], 1)[0, 0]
+    path = bench.picture((alone * 255).round().byte().permute(1, 2, 0).numpy())
+    prompt = naming(shown, random.Random(number), ())
+    for task, cast in (
+        ("character", (Character(SOMEBODY.lower(), path), Character(SOMEBODY, path))),
+        ("not shown", ()),
+    ):
+        called = tuple(each for each in cast if mentioned(prompt, each))
+        frames = bench.made(prompt, number, seconds=SECONDS + 1 / FPS, characters=called)
+        bench.read(task, frames, shown, (*QUESTIONS, "colour"))
+
+
 TASKS: dict[str, Callable[[Bench, int, Scene, str, Frames], None]] = {
     "text": from_text,
     "picture": to_a_picture,
@@ -198,6 +218,7 @@ TASKS: dict[str, Callable[[Bench, int, Scene, str, Frames], None]] = {
     "blend": blend,
     "loop": loop,
     "remix": another_actor,
+    "character": somebody,
 }
 
 

@@ -7,10 +7,38 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image, ImageFilter
 
-REACH = 4  # frames on each side over which the difference to a given frame fades
+REACH = 24  # frames on each side over which the difference to a given frame fades, where the picture stands still
+QUICK = 5  # frames over which it fades where something moves
+MOVED = 48  # of 255: what differs by so much from the given frame's time shows something else by now
+AROUND = 2  # pixels by which what has moved is seen larger
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A given frame: where it stands, what was ``made`` there, and what the given one has more, as float32."""
+
+    place: int
+    made: np.ndarray
+    difference: np.ndarray
+
+    def leaning(self, frame: np.ndarray, away: int, reach: int) -> np.ndarray:
+        """What a made frame so far from here gets of the difference, float32: nothing from ``reach`` frames on.
+
+        A difference belongs to what was there: where something moves, it would be a ghost.
+        """
+        share = 1 - away / reach
+        if share <= 0:
+            return np.zeros_like(self.difference)
+        moved = np.abs(frame.astype(np.int16) - self.made).max(-1).astype(np.uint8)
+        wider = Image.fromarray(moved).filter(ImageFilter.MaxFilter(2 * AROUND + 1)).filter(ImageFilter.BoxBlur(AROUND))
+        still = (1 - np.asarray(wider, np.float32) / MOVED).clip(0, 1)
+        quick = 1 - away / min(reach, QUICK)
+        return np.maximum(quick, share * still)[..., None] * self.difference
 
 
 def joined(
@@ -19,29 +47,38 @@ def joined(
     """The numbered frames with those of ``given`` in their places, bit by bit.
 
     What a given frame differs from the made one of its place is added to those around it, less and less over
-    ``REACH`` frames, so that no step shows there; a model draws given pictures a little blurred. With ``loop_at`` the
-    first frame is given again there. Holds ``REACH`` frames back.
+    ``REACH`` frames, so that no step shows there; a model draws given pictures a little blurred. Between two given
+    frames one takes over from the other. With ``loop_at`` the first frame is given again there. Holds back at most
+    ``REACH`` frames, and none where nothing given lies ahead.
     """
-    waiting: deque[tuple[int, np.ndarray]] = deque()
-    anchors = dict(given)
-    behind: tuple[int, np.ndarray] | None = None  # the latest given frame's place and difference
+    given, places = dict(given), sorted({*given, *([] if loop_at is None else [loop_at])})
+    waiting: deque[tuple[int, np.ndarray, np.ndarray]] = deque()  # number, made, leaning
+    behind: Anchor | None = None
     for number, frame in frames:
-        shown = frame
-        if loop_at is not None and loop_at not in anchors:
-            anchors[loop_at] = frame
-        if number in anchors:
-            shown = anchors[number]
-            difference = shown.astype(np.float32) - frame
-            waiting = deque((n, _leaning(f, difference, number - n) if n not in anchors else f) for n, f in waiting)
-            behind = number, difference
-        elif behind is not None and number - behind[0] <= REACH:
-            shown = _leaning(frame, behind[1], number - behind[0])
-        waiting.append((number, shown))
-        if len(waiting) > REACH:
-            yield waiting.popleft()
-    yield from waiting
+        if loop_at is not None and loop_at not in given:
+            given[loop_at] = given.get(number, frame)
+        after = next((place for place in places if place > number), None)
+        if number in given:
+            difference = given[number].astype(np.float32) - frame
+            behind, before = Anchor(number, frame, difference), behind
+            reach = _reach(before, number)
+            for other, made, leaning in waiting:
+                if other not in given:
+                    leaning += behind.leaning(made, number - other, reach)
+            waiting.append((number, frame, difference))
+        else:
+            nothing = np.zeros(frame.shape, np.float32)
+            there = behind.leaning(frame, number - behind.place, _reach(behind, after)) if behind else nothing
+            waiting.append((number, frame, there))
+        while waiting and (after is None or after - waiting[0][0] > REACH):
+            yield _shown(*waiting.popleft())
+    yield from (_shown(*each) for each in waiting)
 
 
-def _leaning(frame: np.ndarray, difference: np.ndarray, away: int) -> np.ndarray:
-    share = 1 - away / (REACH + 1)
-    return np.rint((frame + share * difference).clip(0, 255)).astype(np.uint8)
+def _reach(before: Anchor | None, place: int | None) -> int:
+    """How far differences reach between two given frames, or beside one."""
+    return REACH + 1 if before is None or place is None else min(REACH + 1, place - before.place)
+
+
+def _shown(number: int, made: np.ndarray, leaning: np.ndarray) -> tuple[int, np.ndarray]:
+    return number, np.rint((made + leaning).clip(0, 255)).astype(np.uint8)

@@ -22,7 +22,9 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="What prompts call the
 @character.command("add")
 def add(
     name: Name,
-    picture: Annotated[Path, typer.Argument(metavar="FILE", help="A picture of them alone, or a clip that shows them.")],
+    picture: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A picture of them alone, or a clip that shows them.")
+    ],
     at: Annotated[
         float,
         typer.Option(parser=number("at", (0, 3600)), metavar="T", help="The second of the clip that shows them best."),

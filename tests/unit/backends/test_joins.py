@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from himmel.backends.joins import REACH, joined
+from himmel.backends.joins import MOVED, QUICK, REACH, joined
 
 
 def grey(value):
@@ -18,12 +18,24 @@ def test_without_anything_given_nothing_changes():
     assert shown([10, 20, 30], {}) == {0: 10, 1: 20, 2: 30}
 
 
-def test_a_given_frame_is_shown_as_it_is_and_its_neighbours_lean_to_it():
-    found = shown([100] * 12, {6: grey(150)})
-    assert found[6] == 150
-    assert [found[6 + away] for away in range(1, REACH + 1)] == [140, 130, 120, 110]
-    assert [found[6 - away] for away in range(1, REACH + 1)] == [140, 130, 120, 110]
-    assert found[1] == found[11] == 100
+def test_a_given_frame_is_shown_as_it_is_and_what_stands_still_leans_to_it_for_long():
+    found = shown([100] * 80, {40: grey(150)})
+    assert found[40] == 150
+    for away in range(1, REACH + 1):
+        assert found[40 + away] == found[40 - away] == round(100 + 50 * (1 - away / (REACH + 1)))
+    assert found[15] == found[65] == 100
+
+
+def test_where_something_moves_the_difference_is_gone_soon():
+    found = shown([100] * 40 + [100 + MOVED + 2] * 40, {39: grey(150)})
+    assert [found[39 + away] - MOVED - 2 for away in range(1, QUICK + 1)] == [140, 130, 120, 110, 100]
+    assert found[38] == 148
+
+
+def test_between_two_given_frames_one_takes_over_from_the_other():
+    found = shown([100] * 13, {0: grey(110), 10: grey(130)})
+    assert (found[0], found[5], found[10]) == (110, 120, 130)
+    assert found[12] == round(100 + 30 * (1 - 2 / (REACH + 1)))
 
 
 def test_two_given_frames_near_each_other_both_stay_exact():
@@ -40,11 +52,12 @@ def test_a_loop_ends_as_it_began():
 def test_values_stay_within_what_a_pixel_can_be():
     found = shown([250] * 6, {0: grey(255)}) | {10 + n: v for n, v in shown([2] * 6, {0: grey(0)}).items()}
     assert max(found.values()) == 255 and min(found.values()) == 0
-    assert found[1] == 254
+    assert found[5] == 254
 
 
-@pytest.mark.parametrize("count", [1, REACH, REACH + 1, 30])
-def test_every_frame_comes_once_and_few_are_held_back(count):
+@pytest.mark.parametrize("count", [1, REACH, REACH + 1, 70])
+@pytest.mark.parametrize("anchor", [0, 60])
+def test_every_frame_comes_once_and_waits_only_for_what_lies_ahead(count, anchor):
     asked = []
 
     def frames():
@@ -52,7 +65,8 @@ def test_every_frame_comes_once_and_few_are_held_back(count):
             asked.append(number)
             yield number, grey(number)
 
-    for position, (number, _) in enumerate(joined(frames(), {0: grey(9)})):
+    for position, (number, _) in enumerate(joined(frames(), {anchor: grey(9)})):
         assert number == position
-        assert len(asked) <= number + REACH + 1
+        waited = len(asked) - number - 1
+        assert waited == 0 if number + REACH < anchor or number > anchor else waited <= REACH
     assert len(asked) == count
