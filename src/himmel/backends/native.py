@@ -23,7 +23,7 @@ from himmel.backends.footage import Run, Stretch, plan
 from himmel.backends.making import Making
 from himmel.engine import checkpoint
 from himmel.engine.model import GeneratorConfig, VideoModel
-from himmel.errors import UnknownModel
+from himmel.errors import TaskNotSupported, UnknownModel
 from himmel.spec import ModelInfo, Progress, Size, VideoRequest
 from himmel.words import WordList
 
@@ -68,6 +68,8 @@ class NativeBackend:
         """See :meth:`himmel.backends.protocol.Backend.generate`."""
         settled = request.resolved(self.info)
         assert settled.size and settled.fps
+        if settled.turbo and self.model.turbo and len(settled.characters) > self.model.turbo.config.references:
+            raise TaskNotSupported(self.info.name, "show characters as Turbo")
         pieces = plan(settled, self.info.native_fps)
         runs = [Making(self, settled, piece, number) for number, piece in enumerate(pieces) if isinstance(piece, Run)]
         if state is not None:

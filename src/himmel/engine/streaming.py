@@ -5,7 +5,8 @@ Owns: the cache, the window, the order of blocks. Shape legend in ``shapes``.
 Each block is sampled with the past clean before it, then written to the memory. The memory keeps keys that
 are not yet turned by the rotary embedding, so that positions can be counted from the window's beginning:
 a few first frames (the sink, Xiao et al. 2024) and the latest ones, which bounds memory and time per block
-for clips of any length, with no position that training has not seen.
+for clips of any length, with no position that training has not seen. What goes on for long is guided no more:
+the past says what is shown, and guidance, which adds contrast to every block, would add it up (docs/notebook.md).
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ from himmel.engine.tasks import AHEAD, Ahead, Task
 from himmel.engine.transformer import KeysValues, Past, Prompt, Transformer
 
 HORIZON = 13  # latent frames that a block sees ahead, itself included: what training has seen
+GUIDED = 13  # latent frames that are guided from the first made one, or from a change of the prompt, on
 
 
 @dataclass(frozen=True)
 class Window:
     """How many latent frames are remembered: ``sink`` first ones and ``recent`` latest ones."""
 
-    sink: int = 1
-    recent: int = 9
+    sink: int = 4
+    recent: int = 6
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,16 @@ class Stretches:
 
     prompts: tuple[tuple[int, Prompt], ...]
 
-    def at(self, frame: int) -> Prompt:
-        """The prompt of a block that begins with this frame."""
-        return [prompt for start, prompt in self.prompts if start <= frame][-1]
+    def at(self, frame: int) -> tuple[int, Prompt]:
+        """The prompt of a block that begins with this frame, and since when it governs."""
+        return [stretch for stretch in self.prompts if stretch[0] <= frame][-1]
 
 
 class Context(Protocol):
-    """What a block sees of its clip beside itself: the past, and what is known ahead."""
+    """What a block sees of its clip beside itself: the past, and what is known ahead.
+
+    A prompt may have more rows than there are clips, B, a multiple: then all clips are seen under each of them.
+    """
 
     def velocity(self, latents: Tensor, levels: Tensor, strides: Tensor, prompt: Prompt) -> Tensor:
         """The transformer's velocity of a block (B, f, c, h, w) at levels (B, f), seeing the past and ahead.
@@ -56,13 +61,13 @@ class Context(Protocol):
         """
 
     def write(self, latents: Tensor, prompt: Prompt) -> None:
-        """Add a finished block to the past."""
+        """Add a finished block (B, f, c, h, w) to the past."""
 
     def look_ahead(self, ahead: Ahead, prompt: Prompt) -> None:
         """What the next block comes to, and refers to; times are the clip's."""
 
     def reread(self, prompt: Prompt) -> None:
-        """Read what is remembered again, under another prompt."""
+        """Read what is remembered again, under another prompt, or fewer or more rows of it."""
 
 
 class CachedContext:
@@ -93,11 +98,10 @@ class CachedContext:
         if not len(ahead.times):
             self.ahead = None
             return
-        count = len(ahead.times)
-        times = ahead.times.to(ahead.latents.device)
-        alone = torch.eye(count, dtype=torch.bool, device=times.device)
-        clean = torch.zeros(ahead.latents.shape[:2], device=times.device)
-        _, written = self.model(ahead.latents, clean, times, prompt, alone)
+        latents, times = _under(prompt, ahead.latents), ahead.times.to(ahead.latents.device)
+        alone = torch.eye(len(times), dtype=torch.bool, device=times.device)
+        clean = torch.zeros(latents.shape[:2], device=times.device)
+        _, written = self.model(latents, clean, times, prompt, alone)
         self.ahead = Past(written, torch.where(times < 0, times, times - self.made + self._frames))
 
     def reread(self, prompt: Prompt) -> None:
@@ -106,6 +110,7 @@ class CachedContext:
             self._remember(latents, prompt)
 
     def _remember(self, latents: Tensor, prompt: Prompt) -> None:
+        latents = _under(prompt, latents)
         clean = torch.zeros(latents.shape[:2], device=latents.device)
         _, written = self.model(latents, clean, self._times(latents), prompt, past=self._seen())
         frames = self._frames + latents.shape[1]
@@ -150,9 +155,9 @@ class UncachedContext:
         self.ahead: list[Ahead] = []  # of every block, as it was shown
 
     def velocity(self, latents: Tensor, levels: Tensor, strides: Tensor, prompt: Prompt) -> Tensor:
-        blocks = [*self.latents, latents]
+        blocks = [*(_under(prompt, block) for block in self.latents), latents]
         ahead = self.ahead
-        known = torch.cat([a.latents for a in ahead], 1) if ahead else latents[:, :0]
+        known = torch.cat([_under(prompt, a.latents) for a in ahead], 1) if ahead else latents[:, :0]
         everything = torch.cat([known, *blocks], 1)
         before = everything.shape[1] - latents.shape[1]
         all_levels = torch.cat([levels.new_zeros(len(levels), before), levels], 1)
@@ -192,27 +197,31 @@ def make(
     """Latents of a task, block by block, as (B, f, c, h, w) of RMS 1.
 
     Each prompt of ``prompts`` has 2B rows, the negative or empty prompts after the others, or B rows where the
-    guidance is 1. ``seeds``, one a clip, settle the noise, frame by frame: a longer clip begins as a shorter one does.
+    guidance is 1. Only the first ``GUIDED`` frames that are made under a prompt are guided. ``seeds``, one a clip,
+    settle the noise, frame by frame: a longer clip begins as a shorter one does.
     """
-    twice = 2 if sampling.guidance != 1 else 1
     made: list[Tensor] = []  # a loop's beginning
-    before: Prompt | None = None
+    before: tuple[int, bool] | None = None
+    first = int(task.known.int().cumprod(0).sum())  # what is known from the beginning on was made by nobody
     for start, stop in Blocks(task.shape.frames, block).spans:
-        prompt = prompts.at(start)
-        if before is not None and prompt is not before:
+        since, prompt = prompts.at(start)
+        guided = sampling.guidance != 1 and start < max(since, first) + GUIDED
+        if not guided:
+            prompt = prompt.first(len(seeds))
+        context.look_ahead(task.ahead(made).near(start, HORIZON), prompt)
+        if before not in (None, (since, guided)):
             context.reread(prompt)
-        before = prompt
+        before = since, guided
         latents = task.latents[:, start:stop]
-        ahead = task.ahead(made).near(start, HORIZON)
-        context.look_ahead(Ahead(ahead.latents.repeat(twice, 1, 1, 1, 1), ahead.times), prompt)
         if not task.known[start:stop].all():
             noise = torch.stack([block_noise(seed, start, latents[0]) for seed in seeds])
-            latents = _sample_block(_Block(task, start, stop, noise), prompt, sampling, context)
+            scale = sampling.guidance if guided else 1.0
+            latents = _sample_block(_Block(task, start, stop, noise), prompt, sampling, scale, context)
         yield latents
         if task.loop and start < AHEAD:
             made.append(latents)
         if stop < task.shape.frames:
-            context.write(latents.repeat(twice, 1, 1, 1, 1), prompt)
+            context.write(latents, prompt)
 
 
 def block_noise(seed: int, start: int, like: Tensor) -> Tensor:
@@ -258,26 +267,31 @@ class _Block:
         return torch.where(self.free[:, None, None, None], latents, self.given).contiguous()
 
 
-def _sample_block(block: _Block, prompt: Prompt, sampling: Sampling, context: Context) -> Tensor:
+def _sample_block(block: _Block, prompt: Prompt, sampling: Sampling, scale: float, context: Context) -> Tensor:
     free = block.free.float()
 
     def velocity(x: Tensor, level: Tensor, following: Tensor) -> Tensor:
         x = block.held(x, level)
         levels = (level.to(x.device) * free).expand(len(x), -1)
         strides = ((level - following).to(x.device) * free).expand(len(x), -1)
-        if sampling.guidance == 1:
+        if scale == 1:
             found = context.velocity(x, levels, strides, prompt)
         else:
             twice = torch.cat([x, x]), torch.cat([levels, levels]), torch.cat([strides, strides])
             both = context.velocity(*twice, prompt)
             conditional, unconditional = both.chunk(2)
-            found = guide(conditional, unconditional, sampling.guidance)
+            found = guide(conditional, unconditional, scale)
         return found * free[:, None, None, None]
 
     levels = from_level(sampling.levels, block.task.level)
     begin = block.held(block.begun(levels[0]), levels[0])
     # The autoencoder's latents lie on a sphere: the last step's small error off it is taken away.
     return block.held(on_sphere(sampling.sampler(velocity, begin, levels)), 0.0)
+
+
+def _under(prompt: Prompt, latents: Tensor) -> Tensor:
+    """Latents (B, f, c, h, w) as often as the prompt has rows for them."""
+    return latents.repeat(len(prompt.pooled) // len(latents), 1, 1, 1, 1)
 
 
 def _joined(first: KeysValues, second: KeysValues) -> KeysValues:

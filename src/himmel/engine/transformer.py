@@ -67,6 +67,11 @@ class Prompt:
     mask: Tensor
     pooled: Tensor
 
+    def first(self, rows: int) -> Prompt:
+        """The prompt of the first rows alone."""
+        layers = tuple(KeysValues(layer.keys[:rows], layer.values[:rows]) for layer in self.layers)
+        return Prompt(layers, self.mask[:rows], self.pooled[:rows])
+
 
 class Transformer(nn.Module):
     """Velocities of rectified flow for every latent frame."""

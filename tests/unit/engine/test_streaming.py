@@ -169,6 +169,26 @@ def test_an_edit_keeps_the_rest(tiny_model):
     assert (edited[..., :2, :] - source[..., :2, :]).abs().max() > 0.1
 
 
+def test_what_goes_on_for_long_is_guided_no_more_until_the_prompt_changes(tiny_model):
+    """Blocks: 0 | 1 2 3 | … | 13 14 15: of those from 13 on each is made under the prompt alone."""
+
+    rows = []
+
+    class Counting(CachedContext):
+        def velocity(self, latents, levels, strides, prompt):
+            rows.append(len(latents))
+            return super().velocity(latents, levels, strides, prompt)
+
+    context = Counting(tiny_model.generator.transformer, Window())
+    long = made(tiny_model, blank(tiny_model, 19), context, later=[(16, ["a dog"])])
+    assert rows[::STEPS] == [2, 2, 2, 2, 2, 1, 2]
+    assert torch.equal(long[:, :13], made(tiny_model, blank(tiny_model, 13)))
+    known = with_known(blank(tiny_model, 16), 0, long[:, :10])
+    rows.clear()
+    made(tiny_model, known, Counting(tiny_model.generator.transformer, Window()))
+    assert rows == [2] * 2 * STEPS  # what is given was made by nobody
+
+
 def test_a_level_must_be_one(tiny_model):
     with pytest.raises(BadRequest, match="above 0"):
         made(tiny_model, remix(blank(tiny_model, 4), torch.randn(1, 4, 8, 4, 4), 0.0))
