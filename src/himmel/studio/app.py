@@ -32,6 +32,14 @@ from himmel.studio import (
     api_videos,
     api_webhooks,
     api_workers,
+    web_account,
+    web_clip,
+    web_create,
+    web_events,
+    web_library,
+    web_queue,
+    web_sign_in,
+    web_static,
 )
 from himmel.studio.metrics import Meters
 from himmel.studio.openapi import ERRORS, describe
@@ -62,6 +70,7 @@ ROUTES = (
     api_health,
     api_setup,
 )
+PAGES = (web_sign_in, web_create, web_queue, web_clip, web_library, web_account, web_events, web_static)
 
 
 def make_app(server: Server) -> FastAPI:
@@ -72,6 +81,8 @@ def make_app(server: Server) -> FastAPI:
     app.state.server = server
     for module in ROUTES:
         app.include_router(module.router, responses=None if module is api_health else ERRORS)
+    for module in PAGES:
+        app.include_router(module.router, include_in_schema=False)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_middleware(Reception, seconds=server.settings.body_seconds, envelope=_envelope)
     app.add_middleware(RequestNumber, meters=server.meters)
