@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.telemetry import TelemetryConfig
@@ -46,6 +46,7 @@ from himmel.studio.openapi import ERRORS, describe
 from himmel.studio.reception import Reception
 from himmel.studio.server import Server
 from himmel.studio.storage import FULL, full
+from himmel.studio.web import trouble
 
 log = logging.getLogger("himmel.requests")
 # What is asked again and again is told at "debug" only, as long as all goes well.
@@ -54,6 +55,9 @@ QUIET = {
     ("GET", "/readyz"),
     ("GET", "/metrics"),
     ("GET", "/v1/videos/{video_id}"),
+    ("GET", "/static/{version}/{name}"),
+    ("GET", "/clips/{video_id}/{name}.{ending}"),
+    ("GET", "/events/latest"),
     ("POST", "/workers/claim"),
     ("POST", "/workers/jobs/{job_id}/beat"),
 }
@@ -173,9 +177,11 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
     return _envelope(ApiError(400, "invalid_value", f"{name}: {first['msg']}", param=name))
 
 
-def _http_error(request: Request, error: Exception) -> JSONResponse:
+def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     codes = {400: "invalid_body", 404: "not_found", 405: "method_not_allowed"}
+    if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
+        return trouble(request, ApiError(404, "not_found", "there is nothing at this address"))
     answer = _envelope(ApiError(error.status_code, codes.get(error.status_code, "error"), str(error.detail)))
     if error.status_code == 405:
         operations = request.app.openapi()["paths"].get(request.scope["route"].path, {})

@@ -32,7 +32,7 @@ from himmel.studio.web_library import latest
 
 SIZES = ("256x256", "512x512", "640x360", "1280x720", "360x640", "720x1280")
 SECONDS = ("2", "4", "6", "8", "12", "20")
-MOST_VARIATIONS = 4
+VARIATIONS = ("1", "2", "3", "4")
 SHOWN = 8  # latest clips below the form
 LONGEST_TYPED = 2000  # characters of a prompt whose words are looked up as it is typed
 PLAIN = ("prompt", "size", "seconds", "n", "seed", "turbo", "negative_prompt", "steps", "guidance", "fps")
@@ -86,7 +86,7 @@ def estimate(
     server: TheServer,
     visitor: TheVisitor,
     seconds: float = Query(default=4, gt=0, le=3600),
-    n: int = Query(default=1, ge=1, le=MOST_VARIATIONS),
+    n: int = Query(default=1, ge=1, le=len(VARIATIONS)),
 ) -> dict[str, str]:
     """What clips would cost and how long they would take, in words."""
     language = language_of(request.headers.get("accept-language", ""))
@@ -107,8 +107,8 @@ def asked_for(server: Server, fields: dict[str, Any]) -> dict[str, Any]:
     given = fields.get(REFERENCE)
     if isinstance(given, UploadFile) and given.size:
         body[REFERENCE] = given
-    if int(body["n"]) > MOST_VARIATIONS if str(body.get("n", "1")).isdecimal() else False:
-        raise ApiError(400, "invalid_value", f"n: at most {MOST_VARIATIONS} variations at a time", param="n")
+    if str(body.get("n", "1")) not in VARIATIONS:
+        raise ApiError(400, "invalid_value", f"n: allowed are {', '.join(VARIATIONS)} variations", param="n")
     return body | {"model": server.settings.model}
 
 
@@ -163,7 +163,7 @@ def _page(
     known = dict.fromkeys(PLAIN, "") | USUAL | {name: value for name, value in values.items() if value}
     known["seed"] = known["seed"] or str(secrets.randbelow(MAX_SEED + 1))
     seconds = float(known["seconds"]) if known["seconds"].replace(".", "", 1).isdecimal() else 4.0
-    many = int(known["n"]) if known["n"].isdecimal() and len(known["n"]) == 1 else 1
+    many = int(known["n"]) if known["n"] in VARIATIONS else 1
     found = latest(server, caller.account_id, SHOWN)
     return page(
         request,
@@ -178,7 +178,7 @@ def _page(
         kinds=_kinds(server, language),
         examples=() if found else EXAMPLES,
         cards=cards_of(server, found, language),
-        estimate=_estimate(server, caller.account_id, min(3600.0, seconds), max(1, many), language),
+        estimate=_estimate(server, caller.account_id, min(3600.0, seconds), many, language),
         once=secrets.token_urlsafe(12),
         model=server.settings.model,
     )
