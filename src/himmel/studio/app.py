@@ -95,8 +95,8 @@ def make_app(server: Server) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(OSError, _disk_trouble)
-    for trouble in (OperationalError, InterfaceError, TimeoutError):
-        app.add_exception_handler(trouble, _database_trouble)
+    for kind in (OperationalError, InterfaceError, TimeoutError):
+        app.add_exception_handler(kind, _database_trouble)
     return app
 
 

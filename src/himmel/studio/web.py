@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import logging
 import re
+import time
 from collections.abc import Callable, Coroutine
 from functools import cache
 from pathlib import Path
@@ -66,15 +67,21 @@ class PageRoute(APIRoute):
         return page
 
 
-async def visitor_of(request: Request) -> Visitor:
-    """Who looks at a page. Raises NotSignedIn, and ApiError (403) where the key they signed in with may not."""
+async def anybody_of(request: Request) -> Visitor:
+    """Who is signed in, whatever they may do. Raises NotSignedIn, and ApiError (403) for a key's wrong address."""
     server = await server_of(request)
     token = request.cookies.get(cookie_name(request), "")
     visitor = await run_in_threadpool(server.sessions.visitor, token)
     visitor.caller.check_address(address_of(request))
-    visitor.caller.check_scope("read" if request.method in ("GET", "HEAD") else "create")
     logs.note(account_id=visitor.caller.account_id)
     request.state.visitor = visitor
+    return visitor
+
+
+async def visitor_of(request: Request) -> Visitor:
+    """Who looks at a page. Raises NotSignedIn, and ApiError (403) where the key they signed in with may not."""
+    visitor = await anybody_of(request)
+    visitor.caller.check_scope("read" if request.method in ("GET", "HEAD") else "create")
     return visitor
 
 
@@ -132,7 +139,8 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     language = language_of(request.headers.get("accept-language", ""))
     theme = request.cookies.get("theme", "")
     visitor = getattr(request.state, "visitor", None)
-    known = {"visitor": visitor, "path": request.url.path, "theme": theme if theme in THEMES else ""}
+    known: dict[str, Any] = {"visitor": visitor, "path": request.url.path, "theme": theme if theme in THEMES else ""}
+    known["now"] = f"{time.time():.3f}"
     content = _environment(language).get_template(template).render(**known, **values)
     headers = HEADERS | {"content-language": language, "vary": "accept-language, cookie"}
     return HTMLResponse(content, status, headers)

@@ -46,6 +46,7 @@ async def password(request: Request, server: TheServer, visitor: TheVisitor) -> 
 async def end_session(request: Request, server: TheServer, visitor: TheVisitor) -> Response:
     """Sign another browser out, or all others."""
     fields = await form_of(request, visitor)
+    _check_whole(visitor)
     session, account_id = str(fields.get("session", "")), visitor.caller.account_id
     if session:
         await run_in_threadpool(server.sessions.end, account_id, session)

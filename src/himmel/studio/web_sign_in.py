@@ -5,21 +5,22 @@ Owns: these routes. What a password or a key is good for stands in ``passwords``
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from himmel.errors import HimmelError, NotSignedIn
 from himmel.studio.api_videos import TheServer
 from himmel.studio.bodies import read_body
 from himmel.studio.server import Server
+from himmel.studio.sessions import Visitor
 from himmel.studio.web import (
     THEMES,
     PageRoute,
-    TheVisitor,
     address_of,
+    anybody_of,
     check_origin,
     cookie_name,
     form_of,
@@ -30,6 +31,7 @@ from himmel.studio.web import (
 )
 
 YEAR = 365 * 86400
+Anybody = Annotated[Visitor, Depends(anybody_of)]
 router = APIRouter(route_class=PageRoute)
 
 
@@ -65,7 +67,7 @@ async def sign_in(request: Request, server: TheServer) -> Response:
 
 
 @router.post("/sign-out")
-async def sign_out(request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+async def sign_out(request: Request, server: TheServer, visitor: Anybody) -> Response:
     """End this session."""
     await form_of(request, visitor)
     await run_in_threadpool(server.sessions.end, visitor.caller.account_id, visitor.session_id)

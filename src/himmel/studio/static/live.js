@@ -5,7 +5,7 @@ const PATIENCE = 3; // streams that fail before they bring anything
 
 const open = () => document.querySelectorAll('[data-status="queued"], [data-status="in_progress"]');
 const ofClip = (id) => document.querySelectorAll(`[data-clip="${CSS.escape(id)}"]`);
-let stream, timer, last = 0, failures = 0;
+let stream, timer, last = Number(document.documentElement.dataset.now) || 0, failures = 0; // since the page was made
 
 function begin() {
   if (document.hidden || !open().length || stream || timer) return;
@@ -88,4 +88,5 @@ addEventListener("online", () => {
   begin();
 });
 addEventListener("pagehide", end);
+addEventListener("pageshow", begin);
 begin();
