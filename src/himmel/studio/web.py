@@ -150,7 +150,8 @@ def trouble(request: Request, error: HimmelError) -> Response:
     """The answer of an error: on to signing in, a page, or JSON for scripts."""
     status = error.status if isinstance(error, ApiError) else STATUS.get(type(error), 400)
     if "text/html" not in request.headers.get("accept", ""):
-        return JSONResponse({"error": {"message": str(error)}}, status, HEADERS)
+        code = error.code if isinstance(error, ApiError) else "refused"
+        return JSONResponse({"error": {"message": str(error), "code": code}}, status, HEADERS)
     if isinstance(error, NotSignedIn):
         asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         wanted = f"?next={quote(safe_path(asked), safe='')}" if request.method == "GET" else ""
