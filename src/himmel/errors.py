@@ -132,3 +132,21 @@ class ApiError(HimmelError):
         """The Videos API's word for this class of errors."""
         kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
         return kinds.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
+
+
+class NotSignedIn(HimmelError):
+    """A page that shows something of an account's, asked for by nobody that is known."""
+
+    def __init__(self) -> None:
+        super().__init__("sign in first")
+
+
+class SignInRefused(HimmelError):
+    """Who cannot be let in; the text says no more than is good to know."""
+
+
+class ForeignForm(HimmelError):
+    """A form that did not come from a page of ours, or from one of another session."""
+
+    def __init__(self) -> None:
+        super().__init__("this form did not come from a page of your session; load the page again and send it anew")

@@ -1,7 +1,5 @@
 """The first account's link, keys made by keys, what operators may do, and how fast a revoked key is nobody's."""
 
-import re
-
 import httpx2
 import pytest
 
@@ -47,11 +45,15 @@ async def test_the_link_makes_the_owner_once(new):
     form = await client.get(link)
     assert form.status_code == 200 and '<form method="post"' in form.text
     assert "default-src 'none'" in form.headers["content-security-policy"]
-    refused = await client.post(link, data={"name": "a/<b>"})
+    password = {"password": "a long night in june"}
+    refused = await client.post(link, data={"name": "a/<b>", **password})
     assert refused.status_code == 400 and "a/&lt;b&gt;" in refused.text and "is no name" in refused.text
-    made = await client.post(link, data={"name": "Anna B."})
-    key = re.search(r"himmel_[0-9a-f]{16}\.[\w-]{43}", made.text)[0]
-    assert server.keys.caller(f"Bearer {key}").role == "owner"
+    short = await client.post(link, data={"name": "Anna B.", "password": "short"})
+    assert short.status_code == 400 and not server.keys.any_account()
+    made = await client.post(link, data={"name": "Anna B.", **password})
+    assert (made.status_code, made.headers["location"]) == (303, "/create")
+    visitor = server.sessions.visitor(made.cookies["himmel"])
+    assert (visitor.name, visitor.caller.role) == ("Anna B.", "owner")
     for again in (await client.get(link), await client.post(link, data={"name": "mallory"})):
         assert (again.status_code, again.json()["error"]["code"]) == (404, "not_found")
 

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -84,12 +85,24 @@ def serve_with_workers(server: Server, listener: socket.socket) -> None:
     gc.freeze()  # what is here stays: no need to look through it again and again
     try:
         with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run([listener])
+            _Ending(config, server.ending).run([listener])
     finally:
         over.set()
         for helper in helpers:
             helper.join(PATIENCE_SECONDS)  # a webhook's target may be slow; it is told again after the next start
         server.database.close()
+
+
+class _Ending(uvicorn.Server):
+    """Tells when it is told to stop: streams that would never end by themselves end then."""
+
+    def __init__(self, config: uvicorn.Config, ending: threading.Event) -> None:
+        super().__init__(config)
+        self.ending = ending
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.ending.set()
+        super().handle_exit(sig, frame)
 
 
 def _feed(server: Server, over: threading.Event) -> None:

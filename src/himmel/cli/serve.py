@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from himmel.errors import BadRequest
+from himmel.words import WordList
 
 if TYPE_CHECKING:
     from himmel.studio.server import Server
@@ -45,12 +46,13 @@ def serve(
     from himmel.studio.audit import record_start
 
     logs.configure(settings.log_format, settings.log_level)
+    server.words = _words(settings.model)
     with only_server(settings), listening(settings.host, settings.port) as listener:
         record_start(server.database, settings)
         address = f"http://{settings.host}:{settings.port}"
-        typer.echo(f"Himmel listens on {address}/v1 with the model '{settings.model}'")
+        typer.echo(f"Himmel listens on {address}/v1 with the model '{settings.model}'; the studio: {address}")
         if not server.keys.any_account():
-            typer.echo(f"Make the owner's account, with its first key: {address}/setup/{server.setup_token}")
+            typer.echo(f"Make the owner's account: {address}/setup/{server.setup_token}")
         typer.echo(f"Make keys: himmel keys create NAME --data-dir '{settings.data_dir}'")
         serve_with_workers(server, listener)
     typer.echo("stopped; what waits is kept")
@@ -91,6 +93,18 @@ def opened(data_dir: Path | None, **flags: object) -> Server:
     from himmel.studio.settings import read_settings
 
     return Server.opened(read_settings({"data_dir": data_dir, **flags}))
+
+
+def _words(model: str) -> WordList | None:
+    """What the studio tells while somebody types; without loading a model, or torch."""
+    if model == "fake":
+        from himmel.backends.fake import WORDS
+
+        return WORDS
+    from importlib.resources import as_file, files
+
+    with as_file(files("himmel") / "weights" / model / "words.json") as path:
+        return WordList.load(path) if path.is_file() else None
 
 
 def _is_loopback(host: str) -> bool:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.telemetry import TelemetryConfig
@@ -32,12 +32,21 @@ from himmel.studio import (
     api_videos,
     api_webhooks,
     api_workers,
+    web_account,
+    web_clip,
+    web_create,
+    web_events,
+    web_library,
+    web_queue,
+    web_sign_in,
+    web_static,
 )
 from himmel.studio.metrics import Meters
 from himmel.studio.openapi import ERRORS, describe
 from himmel.studio.reception import Reception
 from himmel.studio.server import Server
 from himmel.studio.storage import FULL, full
+from himmel.studio.web import trouble
 
 log = logging.getLogger("himmel.requests")
 # What is asked again and again is told at "debug" only, as long as all goes well.
@@ -46,6 +55,9 @@ QUIET = {
     ("GET", "/readyz"),
     ("GET", "/metrics"),
     ("GET", "/v1/videos/{video_id}"),
+    ("GET", "/static/{version}/{name}"),
+    ("GET", "/clips/{video_id}/{name}.{ending}"),
+    ("GET", "/events/latest"),
     ("POST", "/workers/claim"),
     ("POST", "/workers/jobs/{job_id}/beat"),
 }
@@ -62,6 +74,7 @@ ROUTES = (
     api_health,
     api_setup,
 )
+PAGES = (web_sign_in, web_create, web_queue, web_clip, web_library, web_account, web_events, web_static)
 
 
 def make_app(server: Server) -> FastAPI:
@@ -72,6 +85,8 @@ def make_app(server: Server) -> FastAPI:
     app.state.server = server
     for module in ROUTES:
         app.include_router(module.router, responses=None if module is api_health else ERRORS)
+    for module in PAGES:
+        app.include_router(module.router, include_in_schema=False)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_middleware(Reception, seconds=server.settings.body_seconds, envelope=_envelope)
     app.add_middleware(RequestNumber, meters=server.meters)
@@ -80,8 +95,8 @@ def make_app(server: Server) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(OSError, _disk_trouble)
-    for trouble in (OperationalError, InterfaceError, TimeoutError):
-        app.add_exception_handler(trouble, _database_trouble)
+    for kind in (OperationalError, InterfaceError, TimeoutError):
+        app.add_exception_handler(kind, _database_trouble)
     return app
 
 
@@ -162,9 +177,11 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
     return _envelope(ApiError(400, "invalid_value", f"{name}: {first['msg']}", param=name))
 
 
-def _http_error(request: Request, error: Exception) -> JSONResponse:
+def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     codes = {400: "invalid_body", 404: "not_found", 405: "method_not_allowed"}
+    if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
+        return trouble(request, ApiError(404, "not_found", "there is nothing at this address"))
     answer = _envelope(ApiError(error.status_code, codes.get(error.status_code, "error"), str(error.detail)))
     if error.status_code == 405:
         operations = request.app.openapi()["paths"].get(request.scope["route"].path, {})

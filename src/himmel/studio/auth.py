@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from himmel.errors import ApiError, BadRequest
 from himmel.studio.audit import actor, record
-from himmel.studio.database import Database, accounts, keys, some_of
+from himmel.studio.database import Database, accounts, keys, passwords, some_of
 
 PREFIX = "himmel"
 ROLES = ("owner", "operator", "member")
@@ -82,10 +82,13 @@ class Terms:
 
 @dataclass(frozen=True)
 class Caller:
-    """The account that a request speaks for, the key that it came with, and what that may do."""
+    """The account that a request speaks for, the key that it came with, and what that may do.
+
+    ``key_id`` is None for who signed in with a password: see ``sessions``.
+    """
 
     account_id: str
-    key_id: str
+    key_id: str | None
     role: str
     terms: Terms = Terms()
     parent_id: str | None = None  # the key that made this one
@@ -124,6 +127,24 @@ class Keys:
             if only_first and connection.scalar(select(accounts.c.id).limit(1)):
                 raise BadRequest("the owner's account was made already")
             return self._insert(connection, _account(connection, _checked(name)), name, terms)
+
+    def create_first(self, name: str, password_hash: str) -> str:
+        """Make the owner's account with a password (its hash, see ``passwords``); gives its number.
+
+        Raises BadRequest where there is an account already.
+        """
+        with self.database.write() as connection:
+            if connection.scalar(select(accounts.c.id).limit(1)):
+                raise BadRequest("the owner's account was made already")
+            account_id = _account(connection, _checked(name))
+            row = {"account_id": account_id, "hash": password_hash, "changed_at": time.time()}
+            connection.execute(passwords.insert().values(**row))
+            return account_id
+
+    def create_for(self, account_id: str, name: str, terms: Terms) -> str:
+        """Make a key for an account that signed in; gives the key. Raises BadRequest."""
+        with self.database.write() as connection:
+            return self._insert(connection, account_id, _checked(name), terms)
 
     def create_child(self, parent: Caller, name: str, terms: Terms) -> str:
         """Make a key that can do at most what its parent can, and ends with it; gives the key. Raises BadRequest."""

@@ -132,6 +132,29 @@ previews = Table(
     Column("picture", LargeBinary, nullable=False),  # a small WebP
 )
 
+# Apart from the accounts, so that no list of them carries what can be guessed at.
+passwords = Table(
+    "passwords",
+    metadata,
+    Column("account_id", String(32), ForeignKey("accounts.id"), primary_key=True),
+    Column("hash", String(255), nullable=False),  # argon2id, with its salt and costs
+    Column("changed_at", Float, nullable=False),
+)
+
+# Browsers that are signed in.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("key_id", String(32), ForeignKey("keys.id")),  # that it was begun with, if it was one: it ends with it
+    Column("digest", String(64), nullable=False, unique=True),  # of what the cookie holds
+    Column("device", String(200), nullable=False),  # as the browser calls itself
+    Column("created_at", Float, nullable=False),
+    Column("last_seen", Float, nullable=False),
+    Column("ended_at", Float),
+)
+
 characters = Table(
     "characters",
     metadata,

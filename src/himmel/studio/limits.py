@@ -25,11 +25,14 @@ def check_limits(connection: Connection, key_id: str, more: int, cost: float, no
     401 where it was revoked meanwhile, 429 where it, or the key that made it, is at its limit.
     """
     own = check_key(connection, key_id)
-    for key in (own, check_key(connection, own.parent_id)) if own.parent_id else (own,):
-        if key.terms.open_jobs is not None:
-            _check_open(connection, key.key_id, key.terms.open_jobs, more)
-        if key.terms.daily_seconds is not None:
-            _check_day(connection, key.key_id, key.terms.daily_seconds, more * cost, now)
+    counted = {key_id: own.terms}
+    if own.parent_id:
+        counted[own.parent_id] = check_key(connection, own.parent_id).terms
+    for number, terms in counted.items():
+        if terms.open_jobs is not None:
+            _check_open(connection, number, terms.open_jobs, more)
+        if terms.daily_seconds is not None:
+            _check_day(connection, number, terms.daily_seconds, more * cost, now)
 
 
 def _check_open(connection: Connection, key_id: str, most: int, more: int) -> None:

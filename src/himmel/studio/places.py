@@ -61,6 +61,17 @@ class Places:
         line = self._others(connection)
         return [self._place(job, own, line, workers) for job in found]
 
+    def foreseen(self, connection: Connection, account_id: str, cost: float, workers: int) -> tuple[float, float]:
+        """Seconds, from … to, until a job would be done that the account asked for now, of these compute-seconds."""
+        account = connection.execute(select(accounts).where(accounts.c.id == account_id)).one()
+        line = self._others(connection)
+        # Who has nothing waiting begins where the queue stands.
+        behind = float(line.served.min()) if line.served.size and not account.queued else account.served
+        start = max(account.served, behind) + account.queued_cost / account.weight
+        _, others = line.before(start, account_id)
+        wait = (account.queued_cost + others) / max(1, workers) + cost
+        return wait / 2, 2 * wait
+
     def _place(self, job: Job, own: dict[str, tuple[int, float, float]], line: Line, workers: int) -> Place | None:
         if job.status in FINAL:
             return None

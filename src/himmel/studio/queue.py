@@ -25,6 +25,7 @@ from himmel.studio.limits import check_limits
 from himmel.studio.webhooks import announce
 
 MOST_LOST_LEASES = 2  # then a job is taken to be what kills its workers
+UNDO_SECONDS = 600.0  # a deletion can be taken back for so long; the sweeper leaves the files for longer
 LOOKED_AT, MEASURED = 1000, 20  # latest jobs that a model is sought among, and that its speed is taken from
 
 
@@ -193,6 +194,13 @@ class Queue:
             if delete:
                 connection.execute(update(jobs).where(jobs.c.id == job_id).values(deleted_at=self.now()))
             return ended
+
+    def restore(self, job_id: str, account_id: str) -> bool:
+        """Bring back what the account deleted a moment ago; False where there is no such job any more."""
+        mine = (jobs.c.id == job_id) & (jobs.c.account_id == account_id)
+        with self.database.write() as connection:
+            lately = mine & (jobs.c.deleted_at > self.now() - UNDO_SECONDS)
+            return connection.execute(update(jobs).where(lately).values(deleted_at=None)).rowcount == 1
 
     def finished_before(self, moment: float) -> list[Job]:
         """The clips that were done before a time in seconds since 1970, and not deleted."""

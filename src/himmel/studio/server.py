@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,15 +27,18 @@ from himmel.studio.intake import Intake
 from himmel.studio.jobs import Job, find_all, siblings
 from himmel.studio.metrics import Meters
 from himmel.studio.outbound import Outbound
+from himmel.studio.passwords import Passwords
 from himmel.studio.places import Places
 from himmel.studio.queue import Queue
 from himmel.studio.schemas import Video
+from himmel.studio.sessions import Sessions
 from himmel.studio.settings import Settings
 from himmel.studio.space import Space
 from himmel.studio.storage import Storage
 from himmel.studio.together import Together
 from himmel.studio.webhooks import Webhooks
 from himmel.studio.workers import Workers
+from himmel.words import WordList
 
 USUAL_SPEED = 2.0  # compute-seconds for a second of clip, until a model was measured
 READERS = 4  # threads that answer what is asked again and again
@@ -46,7 +50,8 @@ class Server:
     """One server's parts.
 
     ``speed`` is compute-seconds for a second of clip, as measured lately, by model; None where no job tells it.
-    ``setup_token`` is the secret part of the link that makes the first account.
+    ``setup_token`` is the secret part of the link that makes the first account. ``words`` are those that the model
+    learned, where they are known. ``ending`` is set when the server is told to stop: streams end then.
     """
 
     settings: Settings
@@ -61,6 +66,10 @@ class Server:
     workers: Workers
     intake: Intake
     alarm: Alarm
+    passwords: Passwords
+    sessions: Sessions
+    words: WordList | None = None
+    ending: threading.Event = field(default_factory=threading.Event)
     meters: Meters = field(default_factory=Meters)
     speed: dict[str, float | None] = field(default_factory=dict)
     setup_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
@@ -99,6 +108,8 @@ class Server:
             Workers(database, settings.lease_seconds, clock.now),
             Intake(settings),
             Alarm(database, settings.alarm_addresses),
+            Passwords(database, clock.now),
+            Sessions(database, clock.now),
         )
 
     def cost_of(self, request: dict[str, Any]) -> float:
@@ -172,7 +183,7 @@ async def _with_scope(request: Request, scope: str) -> Caller:
     caller = await server.callers.of(request.headers.get("authorization", ""))
     address = request.client.host if request.client else None
     caller.check_address(address)
-    server.alarm.see(caller.key_id, address or "")
+    server.alarm.see(caller.key_id or "", address or "")
     logs.note(account_id=caller.account_id, key_id=caller.key_id)
     caller.check_scope(scope)
     return caller

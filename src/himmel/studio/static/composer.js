@@ -1,0 +1,161 @@
+// The form of Create, while somebody types: unknown words, words put in, the seed, the cost, a picture dropped, a draft.
+const PAUSE = 350; // milliseconds without a key before words are looked up
+const DRAFT = "himmel.draft";
+
+class Composer extends HTMLElement {
+  connectedCallback() {
+    this.form = this.querySelector("form");
+    this.prompt = this.querySelector("#prompt");
+    this.marks = this.querySelector("[data-marks]");
+    this.told = this.querySelector("[data-words]");
+    this.picture = this.form.elements.input_reference;
+    this.#draft();
+    this.prompt.addEventListener("input", () => this.#typed());
+    this.prompt.addEventListener("scroll", () => (this.marks.scrollTop = this.prompt.scrollTop));
+    this.prompt.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.form.requestSubmit();
+    });
+    this.querySelectorAll("[data-insert]").forEach((button) =>
+      button.addEventListener("click", () => this.insert(button.dataset.insert)));
+    this.#seed();
+    this.form.addEventListener("change", (event) => {
+      if (["seconds", "n"].includes(event.target.name)) this.#estimate();
+      if (event.target === this.picture) this.#showPicture();
+    });
+    this.#drop();
+    if (this.prompt.value) this.#look();
+  }
+
+  // Puts words at the prompt's end, where one can see and change them.
+  insert(words) {
+    const before = this.prompt.value.trimEnd();
+    if (before.toLowerCase().includes(words.toLowerCase())) return this.prompt.focus();
+    this.prompt.value = before ? `${before.replace(/[.,;]$/, "")}, ${words}` : words;
+    this.#changed();
+  }
+
+  #changed() {
+    this.prompt.dispatchEvent(new Event("input", { bubbles: true }));
+    this.prompt.focus();
+  }
+
+  #draft() {
+    try {
+      if (!this.prompt.value && !location.search) this.prompt.value = localStorage.getItem(DRAFT) ?? "";
+      this.prompt.addEventListener("input", () => localStorage.setItem(DRAFT, this.prompt.value));
+      this.form.addEventListener("submit", () => localStorage.removeItem(DRAFT));
+    } catch { /* a browser that keeps nothing */ }
+  }
+
+  #typed() {
+    if (this.found) this.#mark();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#look(), PAUSE);
+  }
+
+  async #look() {
+    const asked = this.prompt.value;
+    const body = JSON.stringify({ prompt: asked });
+    const headers = { "content-type": "application/json", accept: "application/json" };
+    try {
+      const answer = await fetch("/create/words", { method: "POST", headers, body });
+      if (!answer.ok || asked !== this.prompt.value) return;
+      this.found = await answer.json();
+    } catch { return; }
+    this.#mark();
+    this.told.replaceChildren(...this.found.unknown.map((word) => this.#explained(word)), ...this.found.notes.map(line));
+  }
+
+  // The same text lies under the prompt, unseen but for its marks.
+  #mark() {
+    const words = this.found.unknown.map((one) => one.word).sort((a, b) => b.length - a.length);
+    const escaped = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+    const parts = words.length ? this.prompt.value.split(new RegExp(`(${escaped.join("|")})`, "g")) : [];
+    this.marks.replaceChildren(...parts.map((part, index) => {
+      if (index % 2 === 0) return document.createTextNode(part);
+      return Object.assign(document.createElement("mark"), { textContent: part });
+    }));
+  }
+
+  #explained({ word, nearest, examples }) {
+    const piece = this.querySelector("[data-unknown]").content.cloneNode(true);
+    piece.querySelector("b").textContent = word;
+    piece.querySelector(nearest.length ? "[data-none]" : "[data-nearest]").remove();
+    const choices = (nearest.length ? nearest : examples).map((choice) => {
+      const button = Object.assign(document.createElement("button"), { type: "button", className: "word", textContent: choice });
+      button.addEventListener("click", () => {
+        this.prompt.value = this.prompt.value.replace(word, choice);
+        this.#changed();
+      });
+      return button;
+    });
+    piece.querySelector("[data-choices]").replaceChildren(...choices);
+    return piece;
+  }
+
+  #seed() {
+    const { seed, locked } = this.form.elements;
+    const roll = () => {
+      seed.value = crypto.getRandomValues(new Uint32Array(1))[0] >>> 1;
+      locked.checked = false;
+    };
+    this.querySelector("[data-dice]").addEventListener("click", roll);
+    seed.addEventListener("change", () => (locked.checked = true)); // a seed that was typed is meant
+  }
+
+  async #estimate() {
+    const { seconds, n } = this.form.elements;
+    try {
+      const asked = new URLSearchParams({ seconds: seconds.value, n: n.value });
+      const answer = await fetch(`/create/estimate?${asked}`, { headers: { accept: "application/json" } });
+      if (answer.ok) this.querySelector("[data-estimate]").textContent = (await answer.json()).text;
+    } catch { /* the old one stays */ }
+  }
+
+  #showPicture() {
+    const box = this.querySelector("[data-given]"), file = this.picture.files[0];
+    box.hidden = !file;
+    if (!file) return;
+    const image = box.querySelector("img");
+    URL.revokeObjectURL(image.src);
+    image.src = URL.createObjectURL(file);
+    box.querySelector("[data-given-name]").textContent = file.name;
+  }
+
+  #drop() {
+    const veil = document.querySelector("[data-drop]");
+    const bears = (event) => event.dataTransfer?.types.includes("Files");
+    addEventListener("dragover", (event) => {
+      if (!bears(event)) return;
+      event.preventDefault();
+      veil.hidden = false;
+    });
+    addEventListener("dragleave", (event) => event.relatedTarget || (veil.hidden = true));
+    addEventListener("drop", (event) => {
+      if (!bears(event)) return;
+      event.preventDefault();
+      veil.hidden = true;
+      const picture = [...event.dataTransfer.files].find((file) => file.type.startsWith("image/"));
+      if (picture) this.#take(picture);
+    });
+    this.prompt.addEventListener("paste", (event) => {
+      const picture = [...event.clipboardData.files].find((file) => file.type.startsWith("image/"));
+      if (picture) this.#take(picture);
+    });
+    this.querySelector("[data-given-away]").addEventListener("click", () => {
+      this.picture.value = "";
+      this.#showPicture();
+    });
+  }
+
+  #take(picture) {
+    const bag = new DataTransfer();
+    bag.items.add(picture);
+    this.picture.files = bag.files;
+    this.#showPicture();
+  }
+}
+
+const line = (text) => Object.assign(document.createElement("p"), { textContent: text });
+
+customElements.define("himmel-composer", Composer);

@@ -1,0 +1,179 @@
+"""What all pages have in common: who is looking, how a page is made, and what a browser may do with it.
+
+Owns: the cookie of a session, the check that a form is ours, the headers of a page, and pages of errors. What a session
+is stands in ``sessions``. A session is good for pages alone: the API knows keys and nothing else.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+import time
+from collections.abc import Callable, Coroutine
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote, urlsplit
+
+from fastapi import Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.routing import APIRoute
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from himmel import logs
+from himmel.errors import ApiError, ForeignForm, HimmelError, NotSignedIn, SignInRefused
+from himmel.studio.bodies import read_body
+from himmel.studio.server import server_of
+from himmel.studio.sessions import IDLE_SECONDS, Visitor
+from himmel.studio.texts import catalogue, duration, language_of, moment, span
+from himmel.studio.web_static import VERSION
+
+log = logging.getLogger("himmel.studio")
+TEMPLATES = Path(__file__).parent / "templates"
+SECURE_COOKIE, PLAIN_COOKIE = "__Host-himmel", "himmel"  # browsers keep the first one over https alone
+THEMES = ("dark", "light")
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "media-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    # With "no-referrer" browsers would hide where a form comes from, too.
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+STATUS = {NotSignedIn: 401, SignInRefused: 403, ForeignForm: 403}
+
+
+class PageRoute(APIRoute):
+    """A route whose errors are pages too, or JSON where a script asked; who is not signed in is sent to sign in."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def page(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except RequestValidationError as error:
+                first = error.errors()[0]
+                return trouble(request, ApiError(400, "invalid_value", f"{first['loc'][-1]}: {first['msg']}"))
+            except HimmelError as error:
+                return trouble(request, error)
+
+        return page
+
+
+async def anybody_of(request: Request) -> Visitor:
+    """Who is signed in, whatever they may do. Raises NotSignedIn, and ApiError (403) for a key's wrong address."""
+    server = await server_of(request)
+    token = request.cookies.get(cookie_name(request), "")
+    visitor = await run_in_threadpool(server.sessions.visitor, token)
+    visitor.caller.check_address(address_of(request))
+    logs.note(account_id=visitor.caller.account_id)
+    request.state.visitor = visitor
+    return visitor
+
+
+async def visitor_of(request: Request) -> Visitor:
+    """Who looks at a page. Raises NotSignedIn, and ApiError (403) where the key they signed in with may not."""
+    visitor = await anybody_of(request)
+    visitor.caller.check_scope("read" if request.method in ("GET", "HEAD") else "create")
+    return visitor
+
+
+TheVisitor = Annotated[Visitor, Depends(visitor_of)]
+
+
+async def form_of(request: Request, visitor: Visitor, limit: int = 100_000, text: int = 100_000) -> dict[str, Any]:
+    """The fields of a form of ours, sent by this session. Raises ForeignForm, and ApiError as ``read_body``."""
+    check_origin(request)
+    fields = await read_body(request, limit, text)
+    if not hmac.compare_digest(str(fields.pop("word", "")).encode(), visitor.form_word.encode()):
+        raise ForeignForm
+    return fields
+
+
+def check_origin(request: Request) -> None:
+    """Raise ForeignForm unless a browser says that a page of this very server sends this."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    here = request.headers.get("host", "")
+    if not (site == "same-origin" if site else bool(origin) and urlsplit(str(origin)).netloc == here):
+        raise ForeignForm
+
+
+def cookie_name(request: Request) -> str:
+    """What the cookie of a session is called."""
+    return SECURE_COOKIE if request.url.scheme == "https" else PLAIN_COOKIE
+
+
+def signed_in(request: Request, response: Response, token: str) -> Response:
+    """The same answer with a session's cookie."""
+    secure = request.url.scheme == "https"
+    kept = {"max_age": int(IDLE_SECONDS), "path": "/", "secure": secure, "httponly": True}
+    response.set_cookie(cookie_name(request), token, samesite="lax", **kept)  # type: ignore[arg-type]
+    return response
+
+
+def address_of(request: Request) -> str:
+    """The address that a request comes from."""
+    return request.client.host if request.client else ""
+
+
+def safe_path(wanted: object) -> str:
+    """A path of this server to go on to; nowhere else, whatever somebody put into a link."""
+    path = str(wanted or "")
+    return path if re.fullmatch(r"/(?![/\\])[\w./?=&%+~-]{0,500}", path, re.ASCII) else "/create"
+
+
+def go_to(path: str) -> Response:
+    """Send a browser on to another page of ours, after a form."""
+    return RedirectResponse(path, 303)
+
+
+def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page of this template, in the visitor's language and theme."""
+    language = language_of(request.headers.get("accept-language", ""))
+    theme = request.cookies.get("theme", "")
+    visitor = getattr(request.state, "visitor", None)
+    known: dict[str, Any] = {"visitor": visitor, "path": request.url.path, "theme": theme if theme in THEMES else ""}
+    known["now"] = f"{time.time():.3f}"
+    content = _environment(language).get_template(template).render(**known, **values)
+    headers = HEADERS | {"content-language": language, "vary": "accept-language, cookie"}
+    return HTMLResponse(content, status, headers)
+
+
+def trouble(request: Request, error: HimmelError) -> Response:
+    """The answer of an error: on to signing in, a page, or JSON for scripts."""
+    status = error.status if isinstance(error, ApiError) else STATUS.get(type(error), 400)
+    if "text/html" not in request.headers.get("accept", ""):
+        code = error.code if isinstance(error, ApiError) else "refused"
+        return JSONResponse({"error": {"message": str(error), "code": code}}, status, HEADERS)
+    if isinstance(error, NotSignedIn):
+        asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        wanted = f"?next={quote(safe_path(asked), safe='')}" if request.method == "GET" else ""
+        return go_to(f"/sign-in{wanted}")
+    return page(request, "error.html", status, problem=str(error), code=status)
+
+
+@cache
+def _environment(language: str) -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+    made.globals |= {"static": f"/static/{VERSION}", "language": language}
+    made.filters |= {
+        "duration": lambda seconds: duration(seconds, language),
+        "span": lambda ends: span(ends[0], ends[1], language),
+        "moment": lambda seconds: moment(seconds, language),
+    }
+    return made

@@ -1,0 +1,214 @@
+"""Clip: one clip, its player, its recipe, where it came from, and what can be made of it.
+
+Owns: this page and what can be done on it. A clip's files are read through its session, not through the API.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import select
+
+from himmel.errors import ApiError, NotSignedIn
+from himmel.studio.api_videos import MEDIA, TheServer
+from himmel.studio.auth import Caller
+from himmel.studio.cards import Card, cards_of
+from himmel.studio.content import Good, stored_file
+from himmel.studio.database import jobs
+from himmel.studio.jobs import Job, Status, find_all, preview_of
+from himmel.studio.remakes import extend_video, remix_video
+from himmel.studio.schemas import CreateVideo, validated
+from himmel.studio.server import Server
+from himmel.studio.texts import language_of
+from himmel.studio.videos import accepted, find_video, settled
+from himmel.studio.web import PageRoute, TheVisitor, cookie_name, form_of, go_to, page
+
+STRENGTHS = {"subtle": 0.35, "mild": 0.6, "strong": 0.85}
+ADDED = ("2", "4", "8")  # seconds
+MOST_PARENTS = 6
+FILES = {"video.mp4": "video", "thumbnail.webp": "thumbnail", "sheet.jpg": "spritesheet"}
+AGAIN = ("prompt", "size", "n", "seed", "turbo", "negative_prompt", "steps", "guidance", "fps", "priority")
+
+router = APIRouter(prefix="/clips/{video_id}", route_class=PageRoute)
+
+
+@router.get("")
+def clip(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """The page of a clip, or of one that is being made. Raises ApiError (404) for anybody else's."""
+    account, language = visitor.caller.account_id, language_of(request.headers.get("accept-language", ""))
+    job = find_video(server, account, video_id)
+    card, *others = cards_of(server, [job, *_relatives(server, job)], language)
+    by_id = {other.id: other for other in others}
+    parents: list[Card] = []
+    at = job.parent_id
+    while at in by_id and len(parents) < MOST_PARENTS:
+        parents.insert(0, by_id[at])
+        at = by_id[at].video.himmel.parent_id
+    values: dict[str, Any] = {"card": card, "parents": parents, "strengths": STRENGTHS, "added": ADDED}
+    values["children"] = [other for other in others if other.video.himmel.parent_id == job.id]
+    values["siblings"] = [by_id.get(number, card) for number in card.video.himmel.siblings]
+    values["negative"] = job.request.get("negative_prompt", "")
+    values["can_again"] = job.request.get("task", "create") == "create"
+    return page(request, "clip.html", **values)
+
+
+@router.get("/card")
+def card(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """The clip's card alone, for a page that shows it already."""
+    job = find_video(server, visitor.caller.account_id, video_id)
+    language = language_of(request.headers.get("accept-language", ""))
+    return page(request, "card.html", card=cards_of(server, [job], language)[0])
+
+
+@router.head("/{name}.{ending}")
+@router.get("/{name}.{ending}")
+def file(video_id: str, name: str, ending: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """The clip, its first frame, its sheet of frames, its recipe; while it is made, its latest frame."""
+    job, asked = find_video(server, visitor.caller.account_id, video_id), f"{name}.{ending}"
+    if asked == "preview.webp":
+        return _preview(server, job)
+    if asked == "recipe.json":
+        return _recipe(server, job)
+    variant = FILES.get(asked)
+    if variant is None or job.status != Status.COMPLETED:
+        raise ApiError(404, "not_found", "there is no such file, or not yet")
+    called = f"{job.id}.{ending}"
+    answer = stored_file(
+        request,
+        server.storage,
+        job.results[variant],
+        kind=MEDIA[variant],
+        name=called,
+        still_good=_still_good(request, server),
+    )
+    if variant != "video":  # pictures never change under their address
+        answer.headers["cache-control"] = "private, max-age=86400"
+    return answer
+
+
+@router.post("/again")
+async def again(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """The same clip once more, or with another seed."""
+    fields = await form_of(request, visitor)
+
+    def made() -> Response:
+        job = find_video(server, visitor.caller.account_id, video_id)
+        return go_to(f"/clips/{_again(server, visitor.caller, job, fields.get('seed') == 'new').id}")
+
+    return await run_in_threadpool(made)
+
+
+@router.post("/remix")
+async def remix(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """The clip in another way: as far from it as one of ``STRENGTHS`` says."""
+    fields = await form_of(request, visitor)
+
+    def made() -> Response:
+        parent = find_video(server, visitor.caller.account_id, video_id)
+        strength = STRENGTHS.get(str(fields.get("strength")), STRENGTHS["mild"])
+        body = {"prompt": fields.get("prompt", ""), "strength": strength}
+        return go_to(f"/clips/{remix_video(server, visitor.caller, parent, body).id}")
+
+    return await run_in_threadpool(made)
+
+
+@router.post("/extend")
+async def extend(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """The clip, and what comes after it."""
+    fields = await form_of(request, visitor)
+    told = {"prompt": fields.get("prompt", ""), "seconds": fields.get("seconds", ""), "video": {"id": video_id}}
+    job = await run_in_threadpool(extend_video, server, visitor.caller, told)
+    return go_to(f"/clips/{job.id}")
+
+
+@router.post("/cancel")
+async def cancel(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """Stop making it; what it was asked for is still to be seen."""
+    await form_of(request, visitor)
+    account = visitor.caller.account_id
+    await run_in_threadpool(find_video, server, account, video_id)
+    await run_in_threadpool(server.queue.cancel, video_id, account)
+    return go_to("/queue")
+
+
+@router.post("/delete")
+async def delete(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """Take it away; for ten minutes it can be brought back."""
+    await form_of(request, visitor)
+    account = visitor.caller.account_id
+    await run_in_threadpool(find_video, server, account, video_id)
+    await run_in_threadpool(lambda: server.queue.cancel(video_id, account, delete=True))
+    return go_to(f"/library?deleted={video_id}")
+
+
+@router.post("/restore")
+async def restore(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """Bring back what was deleted."""
+    await form_of(request, visitor)
+    if not await run_in_threadpool(server.queue.restore, video_id, visitor.caller.account_id):
+        raise ApiError(404, "video_not_found", "there is no such clip any more", param="video_id")
+    return go_to(f"/clips/{video_id}")
+
+
+def _again(server: Server, caller: Caller, job: Job, new_seed: bool) -> Job:
+    if job.request.get("task", "create") != "create":
+        raise ApiError(400, "invalid_value", "this clip was made from another one; remix that one again")
+    known = {name: job.request[name] for name in AGAIN if job.request.get(name) is not None}
+    known |= {"n": 1, "seconds": job.request["asked_seconds"], "model": server.settings.model}
+    if new_seed:
+        del known["seed"]
+    values = settled(server, caller, validated(CreateVideo, known), "create")
+    server.space.check_jobs(values, 1)
+    return accepted(server, caller, values | {"first_frame": job.request.get("first_frame")}, None)
+
+
+def _relatives(server: Server, job: Job) -> list[Job]:
+    """Those that it came from, that came from it, and that were asked for with it."""
+    found: dict[str, Job] = {}
+    mine = (jobs.c.account_id == job.account_id) & jobs.c.deleted_at.is_(None)
+    group = job.group_id or job.id
+    near = (jobs.c.parent_id == job.id) | (jobs.c.group_id == group) | (jobs.c.id == group)
+    with server.database.read() as connection:
+        at = job.parent_id
+        while at and at not in found and len(found) < MOST_PARENTS:
+            parent = next(iter(find_all(connection, [at])), None)
+            if parent is None or parent.account_id != job.account_id:
+                break
+            found[at], at = parent, parent.parent_id
+        rows = connection.execute(select(jobs).where(mine, near).order_by(jobs.c.number).limit(50))
+        found |= {row.id: Job.of(row) for row in rows if row.id != job.id}
+    return list(found.values())
+
+
+def _preview(server: Server, job: Job) -> Response:
+    with server.database.read() as connection:
+        picture = preview_of(connection, job.id)
+    if picture is None:
+        raise ApiError(404, "no_preview", "there is nothing to be seen yet, or the clip is there already")
+    return Response(picture, media_type="image/webp", headers={"cache-control": "no-store"})
+
+
+def _recipe(server: Server, job: Job) -> Response:
+    """All that is needed to make the clip again, as JSON."""
+    shown = server.shown(job).model_dump(mode="json")
+    told = {name: shown[name] for name in ("id", "model", "prompt", "seconds", "size", "created_at")}
+    told |= {"negative_prompt": job.request.get("negative_prompt", ""), "himmel": shown["himmel"]}
+    headers = {"content-disposition": f'attachment; filename="{job.id}.json"', "cache-control": "private, no-cache"}
+    return Response(json.dumps(told, ensure_ascii=False, indent=2), media_type="application/json", headers=headers)
+
+
+def _still_good(request: Request, server: Server) -> Good:
+    """Whether the session that a file was asked for with is still good."""
+    token = request.cookies.get(cookie_name(request), "")
+
+    async def good() -> bool:
+        try:
+            await run_in_threadpool(server.sessions.visitor, token)
+        except NotSignedIn:
+            return False
+        return True
+
+    return good

@@ -1,0 +1,205 @@
+"""Create: a prompt, and all that can be said beside it; what it will cost and how long it takes; the words it knows.
+
+Owns: this page, its form, and what the form asks the server while somebody types. What becomes of a body stands in
+``videos``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from typing import Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from himmel.directions import directed
+from himmel.errors import ApiError, HimmelError
+from himmel.looks import BUILT_IN, KINDS, read_looks
+from himmel.spec import MAX_SEED, Size
+from himmel.studio.api_videos import TheServer
+from himmel.studio.auth import Caller
+from himmel.studio.bodies import read_body
+from himmel.studio.cards import cards_of
+from himmel.studio.jobs import Job
+from himmel.studio.server import Server
+from himmel.studio.texts import catalogue, duration, language_of, span
+from himmel.studio.videos import LONGEST_TEXT, REFERENCE, create_video, find_video
+from himmel.studio.web import PageRoute, TheVisitor, check_origin, form_of, go_to, page
+from himmel.studio.web_library import latest
+
+SIZES = ("256x256", "512x512", "640x360", "1280x720", "360x640", "720x1280")
+SECONDS = ("2", "4", "6", "8", "12", "20")
+VARIATIONS = ("1", "2", "3", "4")
+SHOWN = 8  # latest clips below the form
+LONGEST_TYPED = 2000  # characters of a prompt whose words are looked up as it is typed
+PLAIN = ("prompt", "size", "seconds", "n", "seed", "turbo", "negative_prompt", "steps", "guidance", "fps")
+USUAL = {"size": SIZES[0], "seconds": "4", "n": "1", "turbo": "false"}
+EXAMPLES = (
+    "a cat jumping on the beach, the camera zooms in",
+    "a penguin spinning in the snow",
+    "a red balloon rising over a forest at golden hour",
+)
+
+router = APIRouter(route_class=PageRoute)
+
+
+@router.get("/create")
+def form(
+    request: Request,
+    server: TheServer,
+    visitor: TheVisitor,
+    from_: str = Query(default="", alias="from"),
+    keep: bool = False,
+    prompt: str = Query(default="", max_length=LONGEST_TYPED),
+) -> Response:
+    """The page; ``from`` a clip whose words and settings it begins with, and its seed where it is to be kept."""
+    values = {"prompt": prompt}
+    if from_:
+        job = find_video(server, visitor.caller.account_id, from_)
+        values = _of_job(job) | ({} if keep else {"seed": ""})
+    return _page(request, server, visitor.caller, values, locked=bool(from_) and keep)
+
+
+@router.post("/create")
+async def make(request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """Keep the jobs that the form asks for. Sent twice, it makes them once; what is wrong is said beside the form."""
+    fields = await form_of(request, visitor, server.settings.upload_bytes, LONGEST_TEXT)
+
+    def made() -> Response:
+        locked = bool(fields.get("locked"))
+        try:
+            job = create_video(server, visitor.caller, asked_for(server, fields), _once(fields))
+        except ApiError as error:
+            values = {name: str(fields[name]) for name in PLAIN if isinstance(fields.get(name), str)}
+            return _page(request, server, visitor.caller, values, locked, str(error), error.status)
+        return go_to(f"/create?from={job.id}{'&keep=1' if locked else ''}")
+
+    return await run_in_threadpool(made)
+
+
+@router.get("/create/estimate")
+def estimate(
+    request: Request,
+    server: TheServer,
+    visitor: TheVisitor,
+    seconds: float = Query(default=4, gt=0, le=3600),
+    n: int = Query(default=1, ge=1, le=len(VARIATIONS)),
+) -> dict[str, str]:
+    """What clips would cost and how long they would take, in words."""
+    language = language_of(request.headers.get("accept-language", ""))
+    return {"text": _estimate(server, visitor.caller.account_id, seconds, n, language)}
+
+
+@router.post("/create/words")
+async def words(request: Request, server: TheServer, visitor: TheVisitor) -> dict[str, Any]:
+    """What the model does not know of a prompt, with the nearest that it knows, and what brackets become."""
+    check_origin(request)
+    prompt = str((await read_body(request, 20_000)).get("prompt", ""))[:LONGEST_TYPED]
+    return await run_in_threadpool(lambda: _looked_up(server, prompt))
+
+
+def asked_for(server: Server, fields: dict[str, Any]) -> dict[str, Any]:
+    """A form's fields as a body of the API: what was left empty is left out."""
+    body = {name: fields[name] for name in PLAIN if str(fields.get(name, "")).strip()}
+    given = fields.get(REFERENCE)
+    if isinstance(given, UploadFile) and given.size:
+        body[REFERENCE] = given
+    if str(body.get("n", "1")) not in VARIATIONS:
+        raise ApiError(400, "invalid_value", f"n: allowed are {', '.join(VARIATIONS)} variations", param="n")
+    return body | {"model": server.settings.model}
+
+
+def _once(fields: dict[str, Any]) -> str | None:
+    """An idempotency key for a form that may come twice: of its page, and of all that it says."""
+    if not (sent := str(fields.get("once", ""))):
+        return None
+    said = {name: str(fields.get(name, "")) for name in (*PLAIN, "once")}
+    return f"form-{hashlib.sha256((json.dumps(said) + sent).encode()).hexdigest()[:40]}"
+
+
+def _looked_up(server: Server, prompt: str) -> dict[str, Any]:
+    if server.words is None or not prompt.strip():
+        return {"unknown": [], "notes": []}
+    told = directed(prompt, server.words, server.settings.model)
+    unknown = [
+        {"word": found.word, "nearest": found.nearest, "examples": found.examples}
+        for found in server.words.unknown(told.prompt)
+    ]
+    return {"unknown": unknown, "notes": told.notes}
+
+
+def _estimate(server: Server, account_id: str, seconds: float, n: int, language: str) -> str:
+    _ = catalogue(language).gettext
+    cost = n * server.cost_of({"model": server.settings.model, "seconds": seconds})
+    with server.database.read() as connection:
+        ends = server.places.foreseen(connection, account_id, cost, server.workers.at_work(connection))
+    told = {"cost": duration(cost, language), "wait": span(*ends, language)}
+    return _("Costs about %(cost)s of computing · ready in %(wait)s") % told
+
+
+def _of_job(job: Job) -> dict[str, str]:
+    """What the form says so that it asks for the same clip again."""
+    request = job.request
+    values = {name: request.get(name) for name in PLAIN} | {"seconds": request["asked_seconds"]}
+    if request.get("task", "create") != "create":
+        values["n"] = 1
+    values["turbo"] = str(bool(request.get("turbo"))).lower()
+    return {name: "" if value is None else str(value) for name, value in values.items()}
+
+
+def _page(
+    request: Request,
+    server: Server,
+    caller: Caller,
+    values: dict[str, str],
+    locked: bool = False,
+    problem: str = "",
+    status: int = 200,
+) -> Response:
+    language = language_of(request.headers.get("accept-language", ""))
+    known = dict.fromkeys(PLAIN, "") | USUAL | {name: value for name, value in values.items() if value}
+    known["seed"] = known["seed"] or str(secrets.randbelow(MAX_SEED + 1))
+    seconds = float(known["seconds"]) if known["seconds"].replace(".", "", 1).isdecimal() else 4.0
+    many = int(known["n"]) if known["n"] in VARIATIONS else 1
+    found = latest(server, caller.account_id, SHOWN)
+    return page(
+        request,
+        "create.html",
+        status,
+        values=known,
+        locked=locked,
+        problem=problem,
+        sizes=[(size, Size.parse(size)) for size in dict.fromkeys((*SIZES, *_extra(known["size"])))],
+        lengths=list(dict.fromkeys((*SECONDS, known["seconds"]))),
+        looks=_looks(language),
+        kinds=_kinds(server, language),
+        examples=() if found else EXAMPLES,
+        cards=cards_of(server, found, language),
+        estimate=_estimate(server, caller.account_id, min(3600.0, seconds), many, language),
+        once=secrets.token_urlsafe(12),
+        model=server.settings.model,
+    )
+
+
+def _extra(size: str) -> tuple[str, ...]:
+    """A size that is none of the usual ones, where it is one at all."""
+    try:
+        return (str(Size.parse(size)),)
+    except HimmelError:
+        return ()
+
+
+def _looks(language: str) -> list[tuple[str, str, str]]:
+    """Presets: name, description, and the words that each puts into a prompt."""
+    return [(look.name, look.description, look.line(language)) for look in read_looks(BUILT_IN).values()]
+
+
+def _kinds(server: Server, language: str) -> list[tuple[str, list[str]]]:
+    """What the model knows of style, camera, light and pace: words to put into a prompt, by kind."""
+    if server.words is None:
+        return []
+    told = {kind: [term.names.get(language, term.key) for term in server.words.of_kind(kind)] for kind in KINDS}
+    return [(kind, names) for kind, names in told.items() if names]
