@@ -47,6 +47,10 @@ $himmel storyboard shots.yaml -o storyboard.mp4
 $himmel recut penguin.mp4 --in 1 --out 2 --extend-before 1 --extend-after 1 $same -o recut.mp4
 $himmel generate "a penguin jumps in the snow" --preset moonlight $same -o preset.mp4
 $himmel generate "[pan left] a penguin stands in the snow" $same -o camera.mp4
+export XDG_DATA_HOME="$work"  # nobody's own characters
+$himmel generate "a green elephant stands in the desert" --seconds 1 $same -o rex.mp4
+$himmel character add Rex rex.mp4
+$himmel generate "Rex jumps on the beach" $same -o character.mp4
 
 "$python" - "$media" <<'PYTHON'
 import sys
@@ -55,6 +59,6 @@ from himmel.media.animation import write_animation
 from himmel.media.recipe import read_recipe
 from himmel.media.video_io import read_frames
 for path in sorted(Path().glob("*.mp4")):
-    if path.stem not in ("penguin", "cat"):
+    if path.stem not in ("penguin", "cat", "rex"):
         write_animation(Path(sys.argv[1]) / f"making-{path.stem}.webp", [read_frames(path)], fps=read_recipe(path).fps)
 PYTHON
