@@ -156,7 +156,7 @@ WRONG = {
     "no variant": (400, "GET", "/v1/videos/video_0/content?variant=sound", {}),
     "no number": (400, "GET", "/v1/videos?limit=many", {}),
     "no route": (404, "GET", "/v1/images", {}),
-    "nowhere": (404, "GET", "/", {}),
+    "nowhere": (404, "GET", "/nowhere", {}),
     "a slash too many": (404, "GET", "/v1/videos/", {}),
     "no such method": (405, "PATCH", "/v1/videos", {}),
     "no JSON": (400, "POST", "/v1/videos", {"content": b"{", "headers": JSON}),

@@ -66,6 +66,7 @@ class Own:
         """The path with these ids in it."""
         names = {"video_id": self.video, "character_id": self.character, "file_id": self.file, "batch_id": self.batch}
         names |= {"endpoint_id": self.endpoint, "key_id": self.key, "account_id": self.account, "job_id": self.video}
+        names["number"] = "0"  # of a job's characters
         return re.sub(r"\{(\w+)\}", lambda found: names[found[1]], path)
 
 
