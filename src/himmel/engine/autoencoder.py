@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from himmel.engine.layers import ChannelNorm, Conv, ResBlock, rms_norm
 from himmel.engine.shapes import TEMPORAL
 
+EVEN = 20.0  # how much the squared error of steps counts
+
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
@@ -175,8 +177,9 @@ class Recall(nn.Module):
 def reconstruction_loss(pixels: Tensor, target: Tensor) -> Tensor:
     """Mean absolute error of pixels and of their differences across, down and from frame to frame.
 
-    The differences keep edges sharp and motion even. Both (B, T, 3, H, W); the first frame, which alone begins
-    every clip, counts for four.
+    The differences keep edges sharp; those from frame to frame count squared as well, which spreads motion evenly over
+    the four frames of a latent one instead of leaving it to the first (docs/notebook.md). Both (B, T, 3, H, W); the
+    first frame, which alone begins every clip, counts for four.
     """
     weight = torch.ones(pixels.shape[1], device=pixels.device)
     weight[0] = TEMPORAL
@@ -185,4 +188,7 @@ def reconstruction_loss(pixels: Tensor, target: Tensor) -> Tensor:
     edges = F.l1_loss(error[..., 1:], error[..., :-1], reduction="none").mean((0, 2, 3, 4))
     edges = edges + F.l1_loss(error[..., 1:, :], error[..., :-1, :], reduction="none").mean((0, 2, 3, 4))
     loss = (weight * (error.abs().mean((0, 2, 3, 4)) + edges)).mean()
-    return loss if len(weight) == 1 else loss + error.diff(dim=1).abs().mean()
+    if len(weight) == 1:
+        return loss
+    steps = error.diff(dim=1)
+    return loss + steps.abs().mean() + EVEN * steps.square().mean()

@@ -53,3 +53,14 @@ def test_the_loss_is_zero_for_the_same_and_falls_towards_it():
     assert reconstruction_loss(clip(), clip()) == 0
     grey = torch.full_like(clip(), 0.5)
     assert reconstruction_loss((clip() + grey) / 2, clip()) < reconstruction_loss(grey, clip())
+
+
+def test_the_same_missing_motion_costs_more_in_one_step_than_in_four():
+    truth = torch.zeros(1, 5, 3, 8, 8)
+    at_once, spread = torch.zeros_like(truth), torch.zeros_like(truth)
+    at_once[:, 1:] = 0.2
+    spread[:] = torch.linspace(0, 0.2, 5)[:, None, None, None]
+    steps = [error.diff(dim=1).abs().sum() for error in (at_once, spread)]
+    assert torch.isclose(*steps)
+    pixels = (at_once - spread).abs().mean() * 2  # what spreading saves or costs in pixels alone is less
+    assert reconstruction_loss(at_once, truth) > reconstruction_loss(spread, truth) + pixels
