@@ -100,22 +100,35 @@ def _serving(settings):
     server.database.close()
 
 
-@pytest.fixture
-def running(idle):
-    """The same server with a worker that does whatever comes."""
+@contextmanager
+def at_work(own):
+    """Meanwhile a worker does whatever comes to a server."""
     over = threading.Event()
 
     def work():
-        worker = idle.worker()
+        worker = own.worker()
         while not over.is_set():
             if not worker.work_once():
                 over.wait(0.02)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    yield idle
+    yield
     over.set()
     thread.join()
+
+
+@pytest.fixture(scope="session")
+def working():
+    """See :func:`at_work`."""
+    return at_work
+
+
+@pytest.fixture
+def running(idle):
+    """The same server with a worker that does whatever comes."""
+    with at_work(idle):
+        yield idle
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ Needs playwright and Debian's chromium; where one is missing, these are skipped.
 
 import re
 import shutil
-import threading
 
 import pytest
 
@@ -25,22 +24,11 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def studio(serving):
+def studio(serving, working):
     """A server with words and a worker."""
-    over = threading.Event()
-    with serving("sqlite") as running:
+    with serving("sqlite") as running, working(running):
         running.server.words = WORDS
-
-        def work():
-            worker = running.worker()
-            while not over.wait(0.05):
-                worker.work_once()
-
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
         yield running
-        over.set()
-        thread.join()
 
 
 @pytest.fixture

@@ -26,14 +26,14 @@ class Anchor:
     made: np.ndarray
     difference: np.ndarray
 
-    def leaning(self, frame: np.ndarray, away: int, reach: int) -> np.ndarray:
-        """What a made frame so far from here gets of the difference, float32: nothing from ``reach`` frames on.
+    def leaning(self, frame: np.ndarray, away: int, reach: int) -> np.ndarray | None:
+        """What a made frame so far from here gets of the difference, float32: None from ``reach`` frames on.
 
         A difference belongs to what was there: where something moves, it would be a ghost.
         """
         share = 1 - away / reach
         if share <= 0:
-            return np.zeros_like(self.difference)
+            return None
         moved = np.abs(frame.astype(np.int16) - self.made).max(-1).astype(np.uint8)
         wider = Image.fromarray(moved).filter(ImageFilter.MaxFilter(2 * AROUND + 1)).filter(ImageFilter.BoxBlur(AROUND))
         still = (1 - np.asarray(wider, np.float32) / MOVED).clip(0, 1)
@@ -52,7 +52,7 @@ def joined(
     ``REACH`` frames, and none where nothing given lies ahead.
     """
     given, places = dict(given), sorted({*given, *([] if loop_at is None else [loop_at])})
-    waiting: deque[tuple[int, np.ndarray, np.ndarray]] = deque()  # number, made, leaning
+    waiting: deque[tuple[int, np.ndarray, list[np.ndarray]]] = deque()  # number, made, leanings
     behind: Anchor | None = None
     for number, frame in frames:
         if loop_at is not None and loop_at not in given:
@@ -62,14 +62,13 @@ def joined(
             difference = given[number].astype(np.float32) - frame
             behind, before = Anchor(number, frame, difference), behind
             reach = _reach(before, number)
-            for other, made, leaning in waiting:
-                if other not in given:
-                    leaning += behind.leaning(made, number - other, reach)
-            waiting.append((number, frame, difference))
+            for other, made, leanings in waiting:
+                if other not in given and (there := behind.leaning(made, number - other, reach)) is not None:
+                    leanings.append(there)
+            waiting.append((number, frame, [difference]))
         else:
-            nothing = np.zeros(frame.shape, np.float32)
-            there = behind.leaning(frame, number - behind.place, _reach(behind, after)) if behind else nothing
-            waiting.append((number, frame, there))
+            there = behind.leaning(frame, number - behind.place, _reach(behind, after)) if behind else None
+            waiting.append((number, frame, [] if there is None else [there]))
         while waiting and (after is None or after - waiting[0][0] > REACH):
             yield _shown(*waiting.popleft())
     yield from (_shown(*each) for each in waiting)
@@ -80,5 +79,5 @@ def _reach(before: Anchor | None, place: int | None) -> int:
     return REACH + 1 if before is None or place is None else min(REACH + 1, place - before.place)
 
 
-def _shown(number: int, made: np.ndarray, leaning: np.ndarray) -> tuple[int, np.ndarray]:
-    return number, np.rint((made + leaning).clip(0, 255)).astype(np.uint8)
+def _shown(number: int, made: np.ndarray, leanings: list[np.ndarray]) -> tuple[int, np.ndarray]:
+    return number, np.rint((made + sum(leanings)).clip(0, 255)).astype(np.uint8) if leanings else made

@@ -43,7 +43,6 @@ from himmel.training.train_transformer import (
     taken_apart,
 )
 from himmel.world.caption import caption
-from himmel.world.portrait import naming
 from himmel.world.scene import Scene, sample_scene
 
 MUON_RATE, ADAM_RATE = 0.003, 5e-4  # half of the teacher's: it begins as one that can do much already
@@ -177,8 +176,7 @@ class _Teaching:
             shown = rng.random() < CAST
             vocabulary = self.training.cast if shown else self.training.vocabulary
             scenes = [sample_scene(vocabulary, number + i) for i in range(self.clips)]
-            nouns = self.training.vocabulary.nouns
-            captions = [naming(scene, rng, nouns) if shown else caption(scene, rng) for scene in scenes]
+            captions = [self.training.said(scene, rng, shown) for scene in scenes]
             own = self.run.step > OWN_FROM and rng.random() < OWN
             known = Known() if own else draw_known(self._frames, rng)
             yield self._batch(scenes, captions, replace(known, portrait=shown), own)

@@ -68,6 +68,10 @@ class TransformerTraining:
     text_encoder: TextEncoder
     diets: tuple[Diet, ...]
 
+    def said(self, scene: Scene, rng: random.Random, shown: bool) -> str:
+        """A caption of a scene, which is named where a portrait of its actor is ``shown``."""
+        return naming(scene, rng, self.vocabulary.nouns) if shown else caption(scene, rng)
+
 
 def train_tokenizer(vocabulary: Vocabulary, tokens: int) -> Tokenizer:
     """The tokenizer of a vocabulary's captions; always the same for the same vocabulary."""
@@ -100,12 +104,11 @@ def train_transformer(
         (run.step + 1) * 10**4 + len(pools),
     )
     exam, cast_exam = _Exam(training, device), _Exam(training, device, cast=True)
-    nouns = training.vocabulary.nouns
 
     def loss_of(step: int) -> Tensor:
         turn, shown = step % len(pools), writer.random() < CAST
         scenes, made = (characters if shown else pools[turn]).batch(training.diets[turn].batch)
-        said = [naming(scene, writer, nouns) if shown else caption(scene, writer) for scene in scenes]
+        said = [training.said(scene, writer, shown) for scene in scenes]
         captions = ["" if writer.random() < UNPROMPTED else text for text in said]
         made = made.to(device).float()
         known = draw_known(made.shape[1] - shown, writer)
