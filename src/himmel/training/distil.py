@@ -52,7 +52,7 @@ LENGTHS = (1, 2, 4, 8)  # strides, in steps of the grid
 CHANCES = (0.2, 0.4, 0.22, 0.18)  # of each: four steps, which are two of the grid each, matter most
 ANYWHERE = 0.15  # share of the strides that begin at any level: remixes do
 OWN = 0.25  # share of the paths whose past the student made itself
-OWN_GUIDANCE = 1.25  # of the teacher beside such a past: guidance adds contrast to every block, and adds it up
+OWN_GUIDANCE = 1.6  # of the teacher beside such a past: guidance adds contrast to every block, and adds it up
 OWN_FROM = 150  # steps, before which it makes nothing worth to go on from
 
 
