@@ -59,7 +59,6 @@ if (form && player) {
     track.classList.toggle("cut", places[0] > 0 || places[1] < 100);
   }
 
-  track.parentElement.classList.add("cuttable");
   track.after(Object.assign(document.createElement("div"), { className: "track-cut" }));
   track.nextElementSibling.append(kept, ...handles);
   form.addEventListener("input", show);
