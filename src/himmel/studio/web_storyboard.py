@@ -78,10 +78,12 @@ async def make(request: Request, server: TheServer, visitor: TheVisitor) -> Resp
     sent = await form_of(request, visitor, limit, LONGEST_TEXT, fields=FIELDS, files=MOST_CARDS)
 
     def made() -> Response:
-        cards, act = [], str(sent.get("act", ""))
+        cards: list[ShotCard] = []
+        act = str(sent.get("act", ""))
         values = {name: str(sent[name]) for name in ("size", "turbo", "seed") if sent.get(name)}
         try:
-            cards = _typed(server, visitor, sent.get("cards"))
+            cards = _typed(sent.get("cards"))
+            cards = _pictured(server, visitor, cards, sent["cards"])
             if act:
                 return _page(request, server, visitor, _changed(cards, act), values)
             job = make_timeline(
@@ -108,27 +110,35 @@ def picture(kept: str, request: Request, server: TheServer, visitor: TheVisitor)
     return answer
 
 
-def _typed(server: Server, visitor: Visitor, rows: Any) -> list[ShotCard]:
-    """The cards of a form, their pictures kept. Raises ApiError (400) that names the card."""
+def _typed(rows: Any) -> list[ShotCard]:
+    """The cards of a form, without the pictures that came with it. Raises ApiError (400) that names the card."""
     if not isinstance(rows, list) or not rows:
         raise ApiError(400, "invalid_value", "a storyboard needs at least one card", param="cards")
     if len(rows) > MOST_CARDS:
         raise ApiError(400, "invalid_value", f"a storyboard has at most {MOST_CARDS} cards", param="cards")
-    return [_card(server, visitor, number, row) for number, row in enumerate(rows, 1)]
+    return [_card(number, row) for number, row in enumerate(rows, 1)]
 
 
-def _card(server: Server, visitor: Visitor, number: int, row: Any) -> ShotCard:
-    told = {name: str(value) for name, value in row.items() if isinstance(value, str)} if isinstance(row, dict) else {}
+def _card(number: int, row: Any) -> ShotCard:
+    told = {name: str(row[name]) for name in NAMES if isinstance(row.get(name), str)} if isinstance(row, dict) else {}
     if told.get("kind") not in KINDS:
         raise _bad(number, f"its kind is unknown; allowed: {', '.join(KINDS)}")
-    card = ShotCard(**{name: told[name] for name in NAMES if name in told})
-    given = row.get("picture")
-    if card.kind == IMAGE and isinstance(given, UploadFile) and given.size:
+    return ShotCard(**told)
+
+
+def _pictured(server: Server, visitor: Visitor, cards: list[ShotCard], rows: Any) -> list[ShotCard]:
+    """The cards with the pictures that came with them kept. Raises ApiError that names the card."""
+    found = list(cards)
+    for number, row in enumerate(rows, 1):
+        given = row.get("picture")
+        if cards[number - 1].kind != IMAGE or not isinstance(given, UploadFile) or not given.size:
+            continue
         try:
-            card = replace(card, kept=_sealed(visitor, str(keep_picture(server, visitor.caller.account_id, given))))
+            digest = str(keep_picture(server, visitor.caller.account_id, given))
         except ApiError as error:
             raise _bad(number, str(error), error) from None
-    return card
+        found[number - 1] = replace(cards[number - 1], kept=_sealed(visitor, digest))
+    return found
 
 
 def _changed(cards: list[ShotCard], act: str) -> list[ShotCard]:
