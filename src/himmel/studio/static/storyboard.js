@@ -1,6 +1,7 @@
 // The storyboard as a timeline: cards moved and stretched by mouse, touch and keys. The form's fields are the truth.
 const NEAR = 6; // pixels that a pointer may move before it drags
 const LEAST_WIDTH = 52; // pixels of a card
+const EDGES = 16; // pixels beside all cards
 const MOST_SCALE = 160; // pixels of a second
 
 class Storyboard extends HTMLElement {
@@ -26,7 +27,7 @@ class Storyboard extends HTMLElement {
 
   draw() {
     const shots = this.shots, total = shots.reduce((sum, shot) => sum + length(shot), 0);
-    this.scale = Math.min(MOST_SCALE, this.reel.clientWidth / Math.max(total, 0.1));
+    this.scale = Math.min(MOST_SCALE, (this.reel.clientWidth - EDGES) / Math.max(total, 0.1));
     shots.forEach((shot, index) => {
       const segment = this.segments.get(shot) ?? this.#segment(shot);
       if (this.cards.children[index] !== segment) this.cards.insertBefore(segment, this.cards.children[index] ?? null);
