@@ -31,7 +31,7 @@ from himmel.media.material import Material, look
 from himmel.media.recipe import Recipe, build_of_torch
 from himmel.media.thumbnails import Sheet, preview
 from himmel.media.video_io import write_video
-from himmel.spec import Character, Clip, Gap, Progress, Remix, Size, VideoRequest, whole_fps
+from himmel.spec import Character, Clip, Gap, Part, Picture, Progress, Remix, Size, VideoRequest, whole_fps
 
 log = logging.getLogger("himmel.worker")
 IDLE_SECONDS = 0.5
@@ -158,7 +158,7 @@ def _request(job: _LeasedJob) -> VideoRequest:
             Character(each["name"], str(job.fetched(f"characters/{number}")))
             for number, each in enumerate(asked.get("cast", ()))
         ),
-        **(_made_of(source, asked) if source else {"seconds": asked["seconds"]}),
+        **(_made_of(source, asked) if source else _timeline(job) or {"seconds": asked["seconds"]}),
     )
 
 
@@ -169,6 +169,23 @@ def _made_of(source: Material, asked: dict[str, Any]) -> dict[str, Any]:
         parts = (Clip(path, 0.0, source.seconds), Gap(asked["seconds"]))
         return {"seconds": sum(part.seconds for part in parts), "timeline": parts}
     return {"seconds": source.seconds, "remix": Remix(path, asked["strength"], asked["mask"])}
+
+
+def _timeline(job: _LeasedJob) -> dict[str, Any]:
+    """What a request says of the parts that its clip is put together of; nothing where it has none."""
+    parts: list[Part] = []
+    for number, told in enumerate(job.request.get("parts", ())):
+        if told["kind"] == "gap":
+            parts.append(Gap(told["seconds"], told["prompt"]))
+            continue
+        path = job.fetched(f"parts/{number}")
+        if told["kind"] == "picture":
+            parts.append(Picture(str(path)))
+        else:  # a clip has whole frames, so that it may be a little shorter than was asked of it
+            parts.append(Clip(str(path), told["start"], min(told["stop"], look(path).seconds)))
+    if not parts:
+        return {}
+    return {"seconds": sum(part.seconds for part in parts), "timeline": tuple(parts), "loop": job.request["loop"]}
 
 
 @dataclass

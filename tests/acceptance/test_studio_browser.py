@@ -90,6 +90,6 @@ def test_nothing_is_lost_by_a_reload_and_the_theme_stays(page):
 
 def test_a_phone_sees_everything_by_scrolling_down_alone(page):
     page.set_viewport_size({"width": 390, "height": 844})
-    for path in ("/create", "/library", "/queue", "/account"):
+    for path in ("/create", "/storyboard", "/library", "/queue", "/account"):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path

@@ -88,7 +88,7 @@ def routes():
 
 
 def filled(path, number):
-    names = {"video_id": number, "name": "video", "ending": "mp4"}
+    names = {"video_id": number, "name": "video", "ending": "mp4", "kept": "x"}
     return re.sub(r"\{(\w+)\}", lambda found: names[found[1]], path)
 
 

@@ -138,6 +138,12 @@ def source(job_id: str, token: int, request: Request, server: TheServer) -> Resp
     return _file(request, server, job_id, _leased(server, job_id, token).request.get("source"))
 
 
+@router.get("/jobs/{job_id}/parts/{number}")
+def part(job_id: str, number: int, token: int, request: Request, server: TheServer) -> Response:
+    parts = _leased(server, job_id, token).request.get("parts", [])
+    return _file(request, server, job_id, parts[number].get("digest") if 0 <= number < len(parts) else None)
+
+
 @router.get("/jobs/{job_id}/characters/{number}")
 def character(job_id: str, number: int, token: int, request: Request, server: TheServer) -> Response:
     cast = _leased(server, job_id, token).request.get("cast", [])

@@ -38,8 +38,10 @@ from himmel.studio import (
     web_events,
     web_library,
     web_queue,
+    web_recut,
     web_sign_in,
     web_static,
+    web_storyboard,
 )
 from himmel.studio.metrics import Meters
 from himmel.studio.openapi import ERRORS, describe
@@ -74,7 +76,18 @@ ROUTES = (
     api_health,
     api_setup,
 )
-PAGES = (web_sign_in, web_create, web_queue, web_clip, web_library, web_account, web_events, web_static)
+PAGES = (
+    web_sign_in,
+    web_create,
+    web_storyboard,
+    web_queue,
+    web_clip,
+    web_recut,
+    web_library,
+    web_account,
+    web_events,
+    web_static,
+)
 
 
 def make_app(server: Server) -> FastAPI:

@@ -31,10 +31,13 @@ LONGEST_NAME = 200  # characters of fields and files
 SOME_TEXT = 1_000_000  # bytes of a JSON body, or of a form's field
 
 
-async def read_body(request: Request, limit: int, text: int = SOME_TEXT) -> dict[str, Any]:
+async def read_body(
+    request: Request, limit: int, text: int = SOME_TEXT, *, fields: int = MOST_FIELDS, files: int = MOST_FILES
+) -> dict[str, Any]:
     """Fields by name: text as it came, JSON values, :class:`UploadFile` for files, dicts and lists for brackets.
 
-    ``limit`` in bytes, ``text`` those of a JSON body and of a field that is no file. Raises ApiError (400, 408, 413,
+    ``limit`` in bytes, ``text`` those of a JSON body and of a field that is no file; ``fields`` and ``files`` say how
+    many there may be. Raises ApiError (400, 408, 413,
     503) for what cannot be read.
     """
     kind, _, rest = request.headers.get("content-type", "").lower().partition(";")
@@ -42,9 +45,9 @@ async def read_body(request: Request, limit: int, text: int = SOME_TEXT) -> dict
         return await _json(request, min(limit, text))
     if rest.count("charset") != len(re.findall(r"charset=([\"']?)(?:utf-8|us-ascii)\1\s*(?:;|$)", rest)):
         raise ApiError(400, "invalid_form", "the form's charset cannot be used; allowed: utf-8")
-    expect(request, limit, min(limit, MOST_FILES * IN_MEMORY + 2 * text))
+    expect(request, limit, min(limit, files * IN_MEMORY + 2 * text))
     try:
-        form = await request.form(max_fields=MOST_FIELDS, max_files=MOST_FILES, max_part_size=text)
+        form = await request.form(max_fields=fields, max_files=files, max_part_size=text)
     except ApiError:
         raise
     except OSError as error:

@@ -220,7 +220,8 @@ class Queue:
         done = select(jobs.c.cost, jobs.c.request).where(jobs.c.status == Status.COMPLETED)
         with self.database.read() as connection:
             latest = connection.execute(done.order_by(jobs.c.created_at.desc()).limit(LOOKED_AT))
-            rows = [row for row in latest if row.request["model"] == model][:MEASURED]
+            alike = [row for row in latest if row.request["model"] == model and row.request.get("task") != "timeline"]
+            rows = alike[:MEASURED]
         seconds = sum(float(row.request["seconds"]) for row in rows)
         return sum(row.cost for row in rows) / seconds if seconds else None
 

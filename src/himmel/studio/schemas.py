@@ -169,7 +169,7 @@ class Himmel(BaseModel):
     settings: Used = Field(description="The settings that are used, the seed among them.")
     seed: int
     native_size: str | None = Field(description="The size that the model drew at, before scaling.")
-    task: Literal["create", "edit", "extend", "remix"]
+    task: Literal["create", "edit", "extend", "remix", "timeline"]
     strength: float | None = Field(description="How much of the clip that it was made from might become different.")
     mask: str | None = Field(description="The box of that clip that might change.")
     compute_seconds: float | None = Field(description="What the job cost.")

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -67,17 +68,25 @@ def spoken_of(connection: Connection, since: float) -> set[str]:
     """The digests that jobs, files and open batches speak of; those deleted after ``since`` still do."""
     found: set[str] = set()
     kept = jobs.c.deleted_at.is_(None) | (jobs.c.deleted_at > since)
-    columns = (jobs.c.results, jobs.c.request["first_frame"], jobs.c.state_digest)
-    for results, frame, state in connection.execute(select(*columns).where(kept)):
-        found.update(results.values(), filter(None, [frame, state]))
+    columns = (jobs.c.results, jobs.c.request["first_frame"], jobs.c.request["parts"], jobs.c.state_digest)
+    for results, frame, parts, state in connection.execute(select(*columns).where(kept)):
+        found.update(results.values(), filter(None, [frame, state]), _digests(parts, "picture"))
     # The clip that another is made from: also where it was deleted, but no longer than the job may still run.
     sources = select(jobs.c.request["source"].as_string()).where(jobs.c.status.not_in(FINAL))
     found.update(filter(None, connection.scalars(sources)))
+    timelines = select(jobs.c.request["parts"]).where(jobs.c.status.not_in(FINAL))
+    for parts in connection.scalars(timelines):
+        found.update(_digests(parts, "clip", "picture"))
     found.update(connection.scalars(select(characters.c.digest)))
     kept = files.c.deleted_at.is_(None) | (files.c.deleted_at > since)
     needed = select(batches.c.input_file_id).where(batches.c.status.not_in(OVER))
     found.update(connection.scalars(select(files.c.digest).where(kept | files.c.id.in_(needed))))
     return found
+
+
+def _digests(parts: list[dict[str, Any]] | None, *kinds: str) -> set[str]:
+    """The stored files that a job's timeline is put together of."""
+    return {part["digest"] for part in parts or () if part["kind"] in kinds}
 
 
 def _expire(server: Server, dry_run: bool) -> int:

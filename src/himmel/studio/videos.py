@@ -38,8 +38,12 @@ FETCHES = outbound.gate()
 USUAL_FPS = 24  # where a request leaves it to the model
 
 
-def create_video(server: Server, caller: Caller, fields: dict[str, Any], once: str | None = None) -> Job:
+def create_video(
+    server: Server, caller: Caller, fields: dict[str, Any], once: str | None = None, parent_id: str | None = None
+) -> Job:
     """The job of a body, the first of several where it asks for ``n``; ``once`` is an idempotency key.
+
+    ``parent_id`` is the clip that its first frame is of.
 
     Raises ApiError.
     """
@@ -47,8 +51,8 @@ def create_video(server: Server, caller: Caller, fields: dict[str, Any], once: s
     values = settled(server, caller, body, "create")
     values["cast"] = [_character(server, caller.account_id, each.id, body.prompt) for each in body.characters]
     server.space.check_jobs(values, body.n)
-    values["first_frame"] = _first_frame(server, caller.account_id, fields.get(REFERENCE))
-    return accepted(server, caller, values, once_of(once, body.model_dump(), values["first_frame"]))
+    values["first_frame"] = keep_picture(server, caller.account_id, fields.get(REFERENCE))
+    return accepted(server, caller, values, once_of(once, body.model_dump(), values["first_frame"]), parent_id)
 
 
 def accepted(
@@ -150,8 +154,8 @@ def _character(server: Server, account_id: str, character_id: str, prompt: str) 
     return {"name": found.name, "digest": found.digest}
 
 
-def _first_frame(server: Server, account_id: str, given: Any) -> str | None:
-    """The digest of a first frame, given in any of its forms and kept as a clean PNG. Raises ApiError."""
+def keep_picture(server: Server, account_id: str, given: Any) -> str | None:
+    """The digest of a picture, given in any of its forms and kept as a clean PNG. Raises ApiError."""
     if given is None:
         return None
     with _picture(server, account_id, given) as source, server.intake.picture(source, REFERENCE) as clean:

@@ -88,10 +88,12 @@ async def visitor_of(request: Request) -> Visitor:
 TheVisitor = Annotated[Visitor, Depends(visitor_of)]
 
 
-async def form_of(request: Request, visitor: Visitor, limit: int = 100_000, text: int = 100_000) -> dict[str, Any]:
+async def form_of(
+    request: Request, visitor: Visitor, limit: int = 100_000, text: int = 100_000, **most: int
+) -> dict[str, Any]:
     """The fields of a form of ours, sent by this session. Raises ForeignForm, and ApiError as ``read_body``."""
     check_origin(request)
-    fields = await read_body(request, limit, text)
+    fields = await read_body(request, limit, text, **most)
     if not hmac.compare_digest(str(fields.pop("word", "")).encode(), visitor.form_word.encode()):
         raise ForeignForm
     return fields

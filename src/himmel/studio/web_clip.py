@@ -15,7 +15,7 @@ from sqlalchemy import select
 from himmel.errors import ApiError, NotSignedIn
 from himmel.studio.api_videos import MEDIA, TheServer
 from himmel.studio.auth import Caller
-from himmel.studio.cards import Card, cards_of
+from himmel.studio.cards import USUAL_FPS, Card, cards_of
 from himmel.studio.content import Good, stored_file
 from himmel.studio.database import jobs
 from himmel.studio.jobs import Job, Status, find_all, preview_of
@@ -25,10 +25,13 @@ from himmel.studio.server import Server
 from himmel.studio.texts import language_of
 from himmel.studio.videos import accepted, find_video, settled
 from himmel.studio.web import PageRoute, TheVisitor, cookie_name, form_of, go_to, page
+from himmel.studio.web_library import latest
+from himmel.studio.web_recut import BRIDGES, MADE, other_form
 
 STRENGTHS = {"subtle": 0.35, "mild": 0.6, "strong": 0.85}
 ADDED = ("2", "4", "8")  # seconds
 MOST_PARENTS = 6
+MOST_BLENDABLE = 24
 FILES = {"video.mp4": "video", "thumbnail.webp": "thumbnail", "sheet.jpg": "spritesheet"}
 AGAIN = ("prompt", "size", "n", "seed", "turbo", "negative_prompt", "steps", "guidance", "fps", "priority")
 
@@ -50,6 +53,8 @@ def clip(video_id: str, request: Request, server: TheServer, visitor: TheVisitor
     values: dict[str, Any] = {"card": card, "parents": parents, "strengths": STRENGTHS, "added": ADDED}
     values["children"] = [other for other in others if other.video.himmel.parent_id == job.id]
     values["siblings"] = [by_id.get(number, card) for number in card.video.himmel.siblings]
+    values |= {"made_lengths": MADE, "bridges": BRIDGES, "blendable": _blendable(server, job, language)}
+    values["frames"] = max(1, round(float(card.video.seconds) * (card.video.himmel.settings.fps or USUAL_FPS)))
     values["negative"] = job.request.get("negative_prompt", "")
     values["can_again"] = job.request.get("task", "create") == "create"
     return page(request, "clip.html", **values)
@@ -72,6 +77,8 @@ def file(video_id: str, name: str, ending: str, request: Request, server: TheSer
         return _preview(server, job)
     if asked == "recipe.json":
         return _recipe(server, job)
+    if (other := other_form(server, job, asked)) is not None:
+        return other
     variant = FILES.get(asked)
     if variant is None or job.status != Status.COMPLETED:
         raise ApiError(404, "not_found", "there is no such file, or not yet")
@@ -181,6 +188,12 @@ def _relatives(server: Server, job: Job) -> list[Job]:
         rows = connection.execute(select(jobs).where(mine, near).order_by(jobs.c.number).limit(50))
         found |= {row.id: Job.of(row) for row in rows if row.id != job.id}
     return list(found.values())
+
+
+def _blendable(server: Server, job: Job, language: str) -> list[Card]:
+    """The latest other clips that are finished."""
+    which = (jobs.c.status == Status.COMPLETED) & (jobs.c.id != job.id)
+    return cards_of(server, latest(server, job.account_id, MOST_BLENDABLE, which), language)
 
 
 def _preview(server: Server, job: Job) -> Response:

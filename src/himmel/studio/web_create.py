@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -23,10 +25,12 @@ from himmel.studio.api_videos import TheServer
 from himmel.studio.auth import Caller
 from himmel.studio.bodies import read_body
 from himmel.studio.cards import cards_of
+from himmel.studio.excerpts import excerpt
 from himmel.studio.jobs import Job
 from himmel.studio.server import Server
 from himmel.studio.texts import catalogue, duration, language_of, span
-from himmel.studio.videos import LONGEST_TEXT, REFERENCE, create_video, find_video
+from himmel.studio.timelines import Made, Piece, Still, make_timeline, seconds_of
+from himmel.studio.videos import LONGEST_TEXT, REFERENCE, create_video, find_video, keep_picture
 from himmel.studio.web import PageRoute, TheVisitor, check_origin, form_of, go_to, page
 from himmel.studio.web_library import latest
 
@@ -36,6 +40,8 @@ VARIATIONS = ("1", "2", "3", "4")
 SHOWN = 8  # latest clips below the form
 LONGEST_TYPED = 2000  # characters of a prompt whose words are looked up as it is typed
 PLAIN = ("prompt", "size", "seconds", "n", "seed", "turbo", "negative_prompt", "steps", "guidance", "fps")
+FRAMES = ("first", "last")  # of clips, as "clip:frame"
+LAST = "last_frame"  # a picture that the clip ends with
 USUAL = {"size": SIZES[0], "seconds": "4", "n": "1", "turbo": "false"}
 EXAMPLES = (
     "a cat jumping on the beach, the camera zooms in",
@@ -53,13 +59,20 @@ def form(
     visitor: TheVisitor,
     from_: str = Query(default="", alias="from"),
     keep: bool = False,
+    frame: int = Query(default=0, ge=0, le=99_999),
+    use: str = Query(default="first", pattern="^(first|last)$"),
     prompt: str = Query(default="", max_length=LONGEST_TYPED),
 ) -> Response:
-    """The page; ``from`` a clip whose words and settings it begins with, and its seed where it is to be kept."""
+    """The page; ``from`` a clip whose words and settings it begins with, and its seed where it is to be kept.
+
+    ``frame`` of that clip, from 1, is to be the new one's first or last.
+    """
     values = {"prompt": prompt}
     if from_:
         job = find_video(server, visitor.caller.account_id, from_)
         values = _of_job(job) | ({} if keep else {"seed": ""})
+        if frame:
+            values |= {use: f"{job.id}:{frame}", "fps": "", "n": "1", "seconds": USUAL["seconds"]}
     return _page(request, server, visitor.caller, values, locked=bool(from_) and keep)
 
 
@@ -71,9 +84,9 @@ async def make(request: Request, server: TheServer, visitor: TheVisitor) -> Resp
     def made() -> Response:
         locked = bool(fields.get("locked"))
         try:
-            job = create_video(server, visitor.caller, asked_for(server, fields), _once(fields))
+            job = _asked(server, visitor.caller, fields)
         except ApiError as error:
-            values = {name: str(fields[name]) for name in PLAIN if isinstance(fields.get(name), str)}
+            values = {name: fields[name] for name in (*PLAIN, *FRAMES) if isinstance(fields.get(name), str)}
             return _page(request, server, visitor.caller, values, locked, str(error), error.status)
         return go_to(f"/create?from={job.id}{'&keep=1' if locked else ''}")
 
@@ -90,7 +103,7 @@ def estimate(
 ) -> dict[str, str]:
     """What clips would cost and how long they would take, in words."""
     language = language_of(request.headers.get("accept-language", ""))
-    return {"text": _estimate(server, visitor.caller.account_id, seconds, n, language)}
+    return {"text": estimate_of(server, visitor.caller.account_id, seconds, n, language)}
 
 
 @router.post("/create/words")
@@ -104,19 +117,42 @@ async def words(request: Request, server: TheServer, visitor: TheVisitor) -> dic
 def asked_for(server: Server, fields: dict[str, Any]) -> dict[str, Any]:
     """A form's fields as a body of the API: what was left empty is left out."""
     body = {name: fields[name] for name in PLAIN if str(fields.get(name, "")).strip()}
-    given = fields.get(REFERENCE)
-    if isinstance(given, UploadFile) and given.size:
-        body[REFERENCE] = given
     if str(body.get("n", "1")) not in VARIATIONS:
         raise ApiError(400, "invalid_value", f"n: allowed are {', '.join(VARIATIONS)} variations", param="n")
     return body | {"model": server.settings.model}
+
+
+def _asked(server: Server, caller: Caller, fields: dict[str, Any]) -> Job:
+    """The job of a form: a timeline where it says how the clip ends. Raises ApiError."""
+    body, once = asked_for(server, fields), _once(fields)
+    first, parent_id = _frame(server, caller.account_id, fields, "first", REFERENCE)
+    last, other_id = _frame(server, caller.account_id, fields, "last", LAST)
+    if last is None:
+        return create_video(server, caller, body | ({REFERENCE: first} if first else {}), once, parent_id)
+    stills = [Still(digest) for given in (first, last) if (digest := keep_picture(server, caller.account_id, given))]
+    pieces: list[Piece] = [*stills[:-1], Made(seconds_of(body.get("seconds"), "seconds")), stills[-1]]
+    return make_timeline(server, caller, pieces, body, parent_id=parent_id or other_id, once=once)
+
+
+def _frame(
+    server: Server, account_id: str, fields: dict[str, Any], name: str, upload: str
+) -> tuple[UploadFile | None, str | None]:
+    """A picture that a form gives, as a file or as "clip:frame" of the account's; and that clip. Raises ApiError."""
+    given = fields.get(upload)
+    if isinstance(given, UploadFile) and given.size:
+        return given, None
+    named = re.fullmatch(r"([\w-]{1,80}):(\d{1,5})", str(fields.get(name, "")), re.ASCII)
+    if not named:
+        return None, None
+    job = find_video(server, account_id, named[1])
+    return UploadFile(excerpt(server, job, "frame", int(named[2]))), job.id
 
 
 def _once(fields: dict[str, Any]) -> str | None:
     """An idempotency key for a form that may come twice: of its page, and of all that it says."""
     if not (sent := str(fields.get("once", ""))):
         return None
-    said = {name: str(fields.get(name, "")) for name in (*PLAIN, "once")}
+    said = {name: str(fields.get(name, "")) for name in (*PLAIN, *FRAMES, "once")}
     return f"form-{hashlib.sha256((json.dumps(said) + sent).encode()).hexdigest()[:40]}"
 
 
@@ -131,7 +167,8 @@ def _looked_up(server: Server, prompt: str) -> dict[str, Any]:
     return {"unknown": unknown, "notes": told.notes}
 
 
-def _estimate(server: Server, account_id: str, seconds: float, n: int, language: str) -> str:
+def estimate_of(server: Server, account_id: str, seconds: float, n: int, language: str) -> str:
+    """What so many clips of so many seconds would cost and how long they would take, in words."""
     _ = catalogue(language).gettext
     cost = n * server.cost_of({"model": server.settings.model, "seconds": seconds})
     with server.database.read() as connection:
@@ -160,7 +197,7 @@ def _page(
     status: int = 200,
 ) -> Response:
     language = language_of(request.headers.get("accept-language", ""))
-    known = dict.fromkeys(PLAIN, "") | USUAL | {name: value for name, value in values.items() if value}
+    known = dict.fromkeys((*PLAIN, *FRAMES), "") | USUAL | {name: value for name, value in values.items() if value}
     known["seed"] = known["seed"] or str(secrets.randbelow(MAX_SEED + 1))
     seconds = float(known["seconds"]) if known["seconds"].replace(".", "", 1).isdecimal() else 4.0
     many = int(known["n"]) if known["n"] in VARIATIONS else 1
@@ -172,24 +209,25 @@ def _page(
         values=known,
         locked=locked,
         problem=problem,
-        sizes=[(size, Size.parse(size)) for size in dict.fromkeys((*SIZES, *_extra(known["size"])))],
+        sizes=sizes_with(known["size"]),
         lengths=list(dict.fromkeys((*SECONDS, known["seconds"]))),
         looks=_looks(language),
         kinds=_kinds(server, language),
         examples=() if found else EXAMPLES,
         cards=cards_of(server, found, language),
-        estimate=_estimate(server, caller.account_id, min(3600.0, seconds), many, language),
+        estimate=estimate_of(server, caller.account_id, min(3600.0, seconds), many, language),
         once=secrets.token_urlsafe(12),
         model=server.settings.model,
     )
 
 
-def _extra(size: str) -> tuple[str, ...]:
-    """A size that is none of the usual ones, where it is one at all."""
-    try:
-        return (str(Size.parse(size)),)
-    except HimmelError:
-        return ()
+def sizes_with(size: str) -> list[tuple[str, Size]]:
+    """The usual sizes to choose among, and this one where it is one at all."""
+    found = [(name, Size.parse(name)) for name in SIZES]
+    with suppress(HimmelError):
+        own = Size.parse(size)
+        found += [] if str(own) in SIZES else [(str(own), own)]
+    return found
 
 
 def _looks(language: str) -> list[tuple[str, str, str]]:

@@ -2,6 +2,8 @@
 import "./scrub.js";
 import "./player.js";
 import "./composer.js";
+import "./recut.js";
+import "./storyboard.js";
 import "./live.js";
 
 document.documentElement.classList.add("scripted");
@@ -17,7 +19,7 @@ theme?.addEventListener("submit", (event) => {
 });
 
 const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
-const places = { c: "/create", l: "/library", q: "/queue" };
+const places = { c: "/create", s: "/storyboard", l: "/library", q: "/queue" };
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || !document.querySelector(".nav")) return;

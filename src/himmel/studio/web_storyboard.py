@@ -1,0 +1,284 @@
+"""Storyboard: cards on a timeline, each a text, a picture or a clip; the model makes what is between, as one clip.
+
+Owns: this page, its form, and what its cards become. Without scripts every button sends the whole form, which comes
+back changed; pictures that came with it are kept meanwhile, under a name that only this session can use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from himmel.errors import ApiError
+from himmel.storyboard import CLIP, IMAGE, KINDS, TEXT
+from himmel.studio.api_videos import TheServer
+from himmel.studio.cards import cards_of
+from himmel.studio.content import always, stored_file
+from himmel.studio.database import jobs
+from himmel.studio.jobs import Job, Status
+from himmel.studio.schemas import LONGEST_PROMPT
+from himmel.studio.server import Server
+from himmel.studio.sessions import Visitor
+from himmel.studio.texts import language_of
+from himmel.studio.timelines import Kept, Made, Piece, Still, kept_of, make_timeline, seconds_of
+from himmel.studio.videos import LONGEST_TEXT, find_video, keep_picture
+from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page
+from himmel.studio.web_create import SIZES, estimate_of, sizes_with
+from himmel.studio.web_library import latest
+
+MOST_CARDS = 24
+MOST_CLIPS = 48  # that one may choose among
+FIELDS = 40 + 8 * MOST_CARDS
+USUAL_SECONDS = {TEXT: "4", IMAGE: "2", CLIP: "2"}
+
+router = APIRouter(route_class=PageRoute)
+
+
+@dataclass(frozen=True)
+class ShotCard:
+    """A card as the form has it, everything as it was typed; ``kept`` names a picture that is stored already."""
+
+    kind: str
+    seconds: str = ""
+    text: str = ""
+    clip: str = ""
+    start: str = "0"
+    kept: str = ""
+
+
+NAMES = tuple(field.name for field in fields(ShotCard))
+
+
+@router.get("/storyboard")
+def form(
+    request: Request,
+    server: TheServer,
+    visitor: TheVisitor,
+    from_: str = Query(default="", alias="from"),
+) -> Response:
+    """The page, empty, or with the cards of a clip that was made here; any other clip becomes its first card."""
+    cards, values = [ShotCard(TEXT, USUAL_SECONDS[TEXT])], {}
+    if from_:
+        job = find_video(server, visitor.caller.account_id, from_)
+        cards, values = _cards_of_job(job, visitor), {"size": job.request["size"]}
+    return _page(request, server, visitor, cards, values)
+
+
+@router.post("/storyboard")
+async def make(request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """Make the clip, or change the cards as the button says; what is wrong is said beside them."""
+    limit = server.settings.upload_bytes
+    sent = await form_of(request, visitor, limit, LONGEST_TEXT, fields=FIELDS, files=MOST_CARDS)
+
+    def made() -> Response:
+        cards: list[ShotCard] = []
+        act = str(sent.get("act", ""))
+        values = {name: str(sent[name]) for name in ("size", "turbo", "seed") if sent.get(name)}
+        try:
+            cards = _typed(sent.get("cards"))
+            cards = _pictured(server, visitor, cards, sent["cards"])
+            if act:
+                return _page(request, server, visitor, _changed(cards, act), values)
+            job = make_timeline(
+                server,
+                visitor.caller,
+                pieces := _pieces(server, visitor, cards),
+                values | {"prompt": _prompt(cards, pieces)},
+                parent_id=next((piece.job.id for piece in pieces if isinstance(piece, Kept)), None),
+                once=_once(str(sent.get("once", "")), values, cards),
+            )
+        except ApiError as error:
+            return _page(request, server, visitor, cards, values, str(error), error.status)
+        return go_to(f"/clips/{job.id}")
+
+    return await run_in_threadpool(made)
+
+
+@router.get("/storyboard/pictures/{kept}")
+def picture(kept: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """A picture of a card, for the session that it was brought in. Raises ApiError (404)."""
+    digest = _opened(visitor, kept)
+    answer = stored_file(request, server.storage, digest, kind="image/png", name="picture.png", still_good=always)
+    answer.headers["cache-control"] = "private, max-age=86400"
+    return answer
+
+
+def _typed(rows: Any) -> list[ShotCard]:
+    """The cards of a form, without the pictures that came with it. Raises ApiError (400) that names the card."""
+    if not isinstance(rows, list) or not rows:
+        raise ApiError(400, "invalid_value", "a storyboard needs at least one card", param="cards")
+    if len(rows) > MOST_CARDS:
+        raise ApiError(400, "invalid_value", f"a storyboard has at most {MOST_CARDS} cards", param="cards")
+    return [_card(number, row) for number, row in enumerate(rows, 1)]
+
+
+def _card(number: int, row: Any) -> ShotCard:
+    told = {name: str(row[name]) for name in NAMES if isinstance(row.get(name), str)} if isinstance(row, dict) else {}
+    if told.get("kind") not in KINDS:
+        raise _bad(number, f"its kind is unknown; allowed: {', '.join(KINDS)}")
+    return ShotCard(**told)
+
+
+def _pictured(server: Server, visitor: Visitor, cards: list[ShotCard], rows: Any) -> list[ShotCard]:
+    """The cards with the pictures that came with them kept. Raises ApiError that names the card."""
+    found = list(cards)
+    for number, row in enumerate(rows, 1):
+        given = row.get("picture")
+        if cards[number - 1].kind != IMAGE or not isinstance(given, UploadFile) or not given.size:
+            continue
+        try:
+            digest = str(keep_picture(server, visitor.caller.account_id, given))
+        except ApiError as error:
+            raise _bad(number, str(error), error) from None
+        found[number - 1] = replace(cards[number - 1], kept=_sealed(visitor, digest))
+    return found
+
+
+def _changed(cards: list[ShotCard], act: str) -> list[ShotCard]:
+    """The cards after a button: "add-text", "earlier-3", "later-3", "remove-3", counted from 1."""
+    what, _, which = act.partition("-")
+    changed = list(cards)
+    if what == "add" and which in KINDS and len(cards) < MOST_CARDS:
+        return [*changed, ShotCard(which, USUAL_SECONDS[which])]
+    place = int(which) - 1 if which.isdecimal() and len(which) < 4 else -1
+    if not 0 <= place < len(cards):
+        return changed
+    card = changed.pop(place)
+    if what in ("earlier", "later"):
+        changed.insert(max(0, place + (1 if what == "later" else -1)), card)
+    return changed if changed and what in ("earlier", "later", "remove") else list(cards)
+
+
+def _pieces(server: Server, visitor: Visitor, cards: list[ShotCard]) -> list[Piece]:
+    """What the cards are made of, in order: a text holds until another replaces it, and the first for all before it.
+
+    Raises ApiError (400) that names the card.
+    """
+    prompt = next((card.text.strip() for card in cards if card.text.strip()), "")
+    found: list[Piece] = []
+    for number, card in enumerate(cards, 1):
+        prompt = card.text.strip() or prompt
+        try:
+            found += _pieces_of(server, visitor, card, prompt)
+        except ApiError as error:
+            raise _bad(number, str(error), error) from None
+    if any(isinstance(piece, Made) for piece in found) and not prompt:
+        raise ApiError(400, "invalid_value", "say on at least one card what is to be seen", param="cards")
+    return found
+
+
+def _pieces_of(server: Server, visitor: Visitor, card: ShotCard, prompt: str) -> list[Piece]:
+    if len(card.text) > LONGEST_PROMPT:
+        raise ApiError(400, "invalid_value", f"its text is too long; allowed: {LONGEST_PROMPT} characters")
+    match card.kind:
+        case "text":
+            return [Made(seconds_of(card.seconds, "seconds", 0.1), prompt)]
+        case "image":
+            if not card.kept:
+                raise ApiError(400, "invalid_value", "give it a picture: a JPEG, PNG or WebP file")
+            seconds = seconds_of(card.seconds or 0, "seconds")
+            return [Still(_opened(visitor, card.kept)), *([Made(seconds, prompt)] if seconds else [])]
+        case _:
+            if not card.clip:
+                raise ApiError(400, "invalid_value", "choose a clip")
+            start = seconds_of(card.start or 0, "start")
+            stop = round(start + seconds_of(card.seconds, "seconds", 0.1), 6)
+            return [kept_of(server, visitor.caller.account_id, card.clip, start, stop)]
+
+
+def _prompt(cards: list[ShotCard], pieces: list[Piece]) -> str:
+    """What the whole says: every text once, in order; where there is none, those of its clips."""
+    texts = [card.text.strip() for card in cards if card.text.strip()]
+    texts = texts or [piece.job.request["prompt"] for piece in pieces if isinstance(piece, Kept)]
+    return " → ".join(dict.fromkeys(texts))[:LONGEST_PROMPT]
+
+
+def _once(sent: str, values: dict[str, str], cards: list[ShotCard]) -> str | None:
+    """An idempotency key for a form that may come twice: of its page, and of all that it says."""
+    told = repr((sent, values, cards)).encode()
+    return f"board-{hashlib.sha256(told).hexdigest()[:40]}" if sent else None
+
+
+def _cards_of_job(job: Job, visitor: Visitor) -> list[ShotCard]:
+    """The cards that a clip was made of; of another clip one card, and one to go on with."""
+    parts = job.request.get("parts")
+    if not parts:
+        whole = ShotCard(CLIP, job.request["asked_seconds"], clip=job.id)
+        return [whole, ShotCard(TEXT, USUAL_SECONDS[TEXT], job.request["prompt"])]
+    cards: list[ShotCard] = []
+    for part in parts:
+        if part["kind"] == "clip":
+            cards.append(
+                ShotCard(CLIP, f"{part['stop'] - part['start']:.6g}", "", part["video"], f"{part['start']:.6g}")
+            )
+        elif part["kind"] == "picture":
+            cards.append(ShotCard(IMAGE, "0", kept=_sealed(visitor, part["digest"])))
+        else:
+            seconds, text = f"{part['seconds']:.6g}", part["prompt"] or job.request["prompt"]
+            if cards and cards[-1] == replace(cards[-1], kind=IMAGE, seconds="0"):
+                cards[-1] = replace(cards[-1], seconds=seconds, text=text)
+            else:
+                cards.append(ShotCard(TEXT, seconds, text))
+    return cards
+
+
+def _page(
+    request: Request,
+    server: Server,
+    visitor: Visitor,
+    cards: list[ShotCard],
+    values: dict[str, str],
+    problem: str = "",
+    status: int = 200,
+) -> Response:
+    language, account = language_of(request.headers.get("accept-language", "")), visitor.caller.account_id
+    clips = cards_of(server, latest(server, account, MOST_CLIPS, jobs.c.status == Status.COMPLETED), language)
+    known = {"size": SIZES[0], "turbo": "false", "seed": ""} | values
+    made = sum(_number(card.seconds) for card in cards if card.kind != CLIP)
+    return page(
+        request,
+        "storyboard.html",
+        status,
+        cards=cards or [ShotCard(TEXT, USUAL_SECONDS[TEXT])],
+        usual=[ShotCard(kind, seconds) for kind, seconds in USUAL_SECONDS.items()],
+        values=known,
+        problem=problem,
+        clips=clips,
+        gone={card.clip for card in cards if card.clip} - {clip.id for clip in clips},
+        sizes=sizes_with(known["size"]),
+        estimate=estimate_of(server, account, min(3600.0, max(0.1, made)), 1, language),
+        most=MOST_CARDS,
+        once=secrets.token_urlsafe(12),
+    )
+
+
+def _number(text: str) -> float:
+    try:
+        return seconds_of(text, "seconds")
+    except ApiError:
+        return 0.0
+
+
+def _sealed(visitor: Visitor, digest: str) -> str:
+    """A stored picture's name in this session's forms, which no other session can make or use."""
+    return f"{digest}.{hmac.new(visitor.form_word.encode(), digest.encode(), hashlib.sha256).hexdigest()}"
+
+
+def _opened(visitor: Visitor, kept: str) -> str:
+    """The digest of a picture's name. Raises ApiError (404)."""
+    digest = kept.partition(".")[0]
+    if not hmac.compare_digest(_sealed(visitor, digest).encode(), kept.encode()):
+        raise ApiError(404, "not_found", "there is no such picture any more; give it again")
+    return digest
+
+
+def _bad(number: int, why: str, cause: ApiError | None = None) -> ApiError:
+    status, code = (cause.status, cause.code) if cause else (400, "invalid_value")
+    return ApiError(status, code, f"card {number}: {why}", param="cards")
