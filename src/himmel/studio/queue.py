@@ -217,7 +217,8 @@ class Queue:
 
     def speed(self, model: str) -> float | None:
         """Compute-seconds for a second of clip, by the latest jobs of a model; None where none was completed."""
-        done = select(jobs.c.cost, jobs.c.request).where(jobs.c.status == Status.COMPLETED)
+        here = (jobs.c.status == Status.COMPLETED) & jobs.c.started_at.is_not(None)  # not brought from elsewhere
+        done = select(jobs.c.cost, jobs.c.request).where(here)
         with self.database.read() as connection:
             latest = connection.execute(done.order_by(jobs.c.created_at.desc()).limit(LOOKED_AT))
             rows = [row for row in latest if row.request["model"] == model][:MEASURED]

@@ -3,6 +3,7 @@ import "./scrub.js";
 import "./player.js";
 import "./composer.js";
 import "./live.js";
+import "./library.js";
 
 document.documentElement.classList.add("scripted");
 
@@ -41,7 +42,7 @@ addEventListener("keydown", (event) => {
 
 // A form that was sent is not sent twice by an impatient hand.
 addEventListener("submit", (event) => {
-  if (event.defaultPrevented || event.target.method !== "post") return;
+  if (event.defaultPrevented || event.target.method !== "post" || event.submitter?.matches("[data-stays]")) return;
   setTimeout(() => event.target.querySelectorAll("button").forEach((button) => (button.disabled = true)));
 });
 addEventListener("pageshow", () => document.querySelectorAll("button:disabled").forEach((button) => (button.disabled = false)));
