@@ -33,6 +33,7 @@ from himmel.studio import (
     api_webhooks,
     api_workers,
     web_account,
+    web_belongings,
     web_clip,
     web_create,
     web_events,
@@ -74,7 +75,7 @@ ROUTES = (
     api_health,
     api_setup,
 )
-PAGES = (web_sign_in, web_create, web_queue, web_clip, web_library, web_account, web_events, web_static)
+PAGES = (web_sign_in, web_create, web_queue, web_clip, web_library, web_account, web_belongings, web_events, web_static)
 
 
 def make_app(server: Server) -> FastAPI:

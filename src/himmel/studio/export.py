@@ -11,7 +11,7 @@ import json
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import IO, Any, cast
 
 from sqlalchemy import Row, select
 
@@ -24,7 +24,7 @@ from himmel.studio.storage import Storage
 FORMAT = 1  # raised whenever a field is added, removed or means something else
 INDEX, CLIPS = "himmel.json", "clips/"
 TOGETHER = 100  # clips that are read at a time
-ASKED = ("prompt", "negative_prompt", "size", "seed", "steps", "guidance", "fps", "turbo", "strength", "mask")
+ASKED = ("prompt", "negative_prompt", "size", "seed", "steps", "guidance", "fps", "turbo", "strength", "mask", "n")
 
 
 def clips_zip(server: Server, account_id: str, name: str, chosen: Sequence[str] | None = None) -> Iterator[bytes]:
@@ -33,7 +33,7 @@ def clips_zip(server: Server, account_id: str, name: str, chosen: Sequence[str] 
     Raises ApiError where the store cannot be read.
     """
     pipe = _Pipe()
-    with zipfile.ZipFile(pipe, "w") as archive:
+    with zipfile.ZipFile(cast("IO[bytes]", pipe), "w") as archive:
         kept = [row.name for row in folders_of(server.database, account_id)]
         told = {"format": FORMAT, "account": name, "made_at": round(time.time(), 3), "folders": kept}
         archive.writestr(INDEX, _json(told))

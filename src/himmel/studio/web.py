@@ -25,6 +25,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from himmel import logs
 from himmel.errors import ApiError, ForeignForm, HimmelError, NotSignedIn, SignInRefused
+from himmel.studio.auth import Terms
 from himmel.studio.bodies import read_body
 from himmel.studio.content import Download, Good
 from himmel.studio.server import Server, server_of
@@ -100,6 +101,12 @@ async def visitor_of(request: Request) -> Visitor:
 TheVisitor = Annotated[Visitor, Depends(visitor_of)]
 
 
+def check_whole(visitor: Visitor) -> None:
+    """Raise ApiError (403) for who signed in with a key that may not do all that the account may."""
+    if visitor.caller.terms != Terms() or visitor.caller.parent_id is not None:
+        raise ApiError(403, "scope_missing", "you signed in with a narrow key; this needs the whole account")
+
+
 async def form_of(request: Request, visitor: Visitor, limit: int = 100_000, text: int = 100_000) -> dict[str, Any]:
     """The fields of a form of ours, sent by this session. Raises ForeignForm, and ApiError as ``read_body``."""
     check_origin(request)
@@ -172,6 +179,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     theme = request.cookies.get("theme", "")
     visitor = getattr(request.state, "visitor", None)
     known: dict[str, Any] = {"visitor": visitor, "path": request.url.path, "theme": theme if theme in THEMES else ""}
+    known["chosen_language"] = request.cookies.get(LANGUAGE, "")
     known["now"] = f"{time.time():.3f}"
     content = _environment(language).get_template(template).render(**known, **values)
     headers = HEADERS | {"content-language": language, "vary": "accept-language, cookie"}
@@ -206,6 +214,7 @@ def _environment(language: str) -> Environment:
     made.filters |= {
         "duration": lambda seconds: duration(seconds, language),
         "span": lambda ends: span(ends[0], ends[1], language),
+        "day": lambda seconds: time.strftime("%Y-%m-%d", time.localtime(seconds)),
         "moment": lambda seconds: moment(seconds, language),
     }
     return made
