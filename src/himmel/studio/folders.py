@@ -33,7 +33,7 @@ def folders_of(database: Database, account_id: str) -> list[Row[Any]]:
 
 def shelved(connection: Connection, job_ids: Collection[str]) -> dict[str, Row[Any]]:
     """By clip: when it was starred, and the number and name of its folder. Only of clips that have either."""
-    columns = (shelf.c.job_id, shelf.c.starred_at, shelf.c.folder_id, folders.c.name.label("folder"))
+    columns: tuple[Any, ...] = (shelf.c.job_id, shelf.c.starred_at, shelf.c.folder_id, folders.c.name.label("folder"))
     joined = select(*columns).outerjoin(folders, folders.c.id == shelf.c.folder_id)
     return {row.job_id: row for row in connection.execute(joined.where(shelf.c.job_id.in_(some_of(job_ids))))}
 

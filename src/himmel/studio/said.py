@@ -20,6 +20,7 @@ from himmel.studio.strict_json import parsed
 PROMPTS = ("prompt", "user_prompt", "original_prompt", "text_prompt", "caption", "description", "text", "title")
 MODELS = ("model", "model_name", "model_id")
 TIMES = ("created_at", "create_time", "timestamp")
+MOST_WORDS = 12  # of a name, the last, that may be a number together
 SHORTEST = 6  # characters of a number that is looked for within names
 LONGEST = 32_000
 TEXTS = (".json", ".jsonl", ".csv", ".txt")
@@ -45,7 +46,9 @@ class _Names:
         self.by_stem = {entry.path.stem.lower(): entry.name for entry in clips}
         self.by_part: dict[str, str] = {}
         for stem, name in self.by_stem.items():
-            for part in {stem, *re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)*", stem), *stem.split("_")}:
+            words = re.split(r"[_\s]", stem)[-MOST_WORDS:]
+            runs = {"_".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)}
+            for part in {stem, *runs}:
                 if len(part) >= SHORTEST:
                     # What is in two names says neither.
                     self.by_part[part] = "" if self.by_part.get(part, name) != name else name
