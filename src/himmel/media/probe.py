@@ -1,9 +1,10 @@
 """Decodes one upload of a stranger, and says what it is: ``python -m himmel.media.probe picture LIMITS < upload``.
 
 Owns: what happens inside the limited child process. It opens nothing: the upload is its standard input, the answer its
-standard output, one line of JSON, which for a picture is followed by a clean PNG of it. Limits are JSON, see
-:class:`Limits`. A decoder that is led astray meets the limits of memory and time here, and dies alone. Knows nothing of
-servers and jobs; who asks stands in ``himmel.studio.intake``.
+standard output, one line of JSON, which for a picture is followed by a clean PNG of it, for a
+film (a clip with its pictures) by thumbnail and sheet. Limits are JSON, see :class:`Limits`. A decoder that is led
+astray meets the limits of memory and time here, and dies alone. Knows nothing of servers and jobs; who asks stands in
+``himmel.studio.intake``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import resource
 import sys
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -63,9 +65,15 @@ def confine(limits: Limits) -> None:
 
 def load_for(kind: str) -> None:
     """Import all that decoding a ``kind`` needs, while files may still be opened."""
-    if kind == "clip":
+    if kind in ("clip", "film"):
         import av.subtitles.stream  # noqa: F401  (PyAV would import it at the first file)
-    else:
+    if kind == "film":
+        from PIL import Image, JpegImagePlugin, WebPImagePlugin  # noqa: F401
+
+        from himmel.media.film import Film  # noqa: F401
+
+        Image.preinit()
+    if kind == "picture":
         from PIL import Image, ImageOps, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
         Image.preinit()
@@ -124,14 +132,24 @@ def _on_white(image: Any) -> Any:
     return canvas
 
 
-def read_clip(source: BinaryIO, limits: Limits) -> dict[str, Any]:
-    """What a clip is, upright, every frame decoded. Raises BadRequest (TooLarge)."""
+def read_film(source: BinaryIO, limits: Limits) -> tuple[dict[str, Any], bytes]:
+    """What a clip is, and its thumbnail and sheet; of the former the answer tells the bytes. Raises BadRequest."""
+    from himmel.media.film import Film
+
+    film = Film()
+    found = read_clip(source, limits, film.see)
+    thumbnail, sheet = film.pictures()
+    return found | {"thumbnail": len(thumbnail)}, thumbnail + sheet
+
+
+def read_clip(source: BinaryIO, limits: Limits, see: Callable[[Any], None] = lambda frame: None) -> dict[str, Any]:
+    """What a clip is, upright, every frame decoded and shown to ``see``. Raises BadRequest (TooLarge)."""
     import av
 
     try:
         # No protocol may be followed: what an MP4 says of other files and addresses stays unread.
         with av.open(source, format="mov", options={"protocol_whitelist": "none"}) as container:
-            return _decoded(container, limits)
+            return _decoded(container, limits, see)
     except (MemoryError, av.error.MemoryError):
         raise TooLarge("it takes too much memory to decode") from None
     except BadRequest:
@@ -140,7 +158,7 @@ def read_clip(source: BinaryIO, limits: Limits) -> dict[str, Any]:
         raise BadRequest(f"it is damaged, or no MP4 video ({type(error).__name__})") from None
 
 
-def _decoded(container: Any, limits: Limits) -> dict[str, Any]:
+def _decoded(container: Any, limits: Limits, see: Callable[[Any], None]) -> dict[str, Any]:
     if not container.streams.video:
         raise BadRequest("it has no pictures in it")
     stream = container.streams.video[0]
@@ -156,6 +174,7 @@ def _decoded(container: Any, limits: Limits) -> dict[str, Any]:
         last = float(frame.time or 0.0)
         first = last if first is None else first
         _check_clip(frame.width, frame.height, count, last - first, limits)
+        see(frame)
     if first is None:
         raise BadRequest("it has no frames in it")
     seconds = last - first + float(1 / (stream.average_rate or count))
@@ -183,6 +202,8 @@ def main(kind: str, limits: Limits) -> None:
         source.seek(0)
         if kind == "clip":
             found = read_clip(source, limits)
+        elif kind == "film":
+            found, content = read_film(source, limits)
         else:
             found, content = read_picture(source, limits)
     except BadRequest as error:

@@ -1,6 +1,6 @@
 """Accounts as their operators see them: who there is, what they use, and what of them may be changed.
 
-Owns: changing roles and weights, suspending. Making accounts is ``auth``'s.
+Owns: changing roles and weights, suspending, deleting. Making accounts is ``auth``'s.
 """
 
 from __future__ import annotations
@@ -8,12 +8,28 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, true, update
 
 from himmel.errors import ApiError, BadRequest
 from himmel.studio.audit import actor, record
 from himmel.studio.auth import ROLES
-from himmel.studio.database import Database, accounts, jobs
+from himmel.studio.database import (
+    Database,
+    accounts,
+    batch_lines,
+    batches,
+    characters,
+    deliveries,
+    files,
+    folders,
+    jobs,
+    keys,
+    passwords,
+    previews,
+    sessions,
+    shelf,
+    webhook_endpoints,
+)
 from himmel.studio.jobs import Status
 
 RUNNING = (
@@ -69,6 +85,38 @@ def change_account(
         if changes:
             connection.execute(update(accounts).where(accounts.c.id == account_id).values(**changes))
             record(connection, actor(), "account.changed", account_id, **changes)
+
+
+def check_may_go(connection: Connection, account_id: str) -> Row[Any]:
+    """The account, locked, if it may be deleted. Raises ApiError (404), and BadRequest for the last owner's."""
+    known = connection.execute(select(accounts).where(accounts.c.id == account_id).with_for_update()).first()
+    if known is None:
+        raise no_account(account_id)
+    if known.role == "owner" and _owners(connection) == 1:
+        raise BadRequest("this is the last owner's account; make another account 'owner' first")
+    return known
+
+
+def delete_account(database: Database, account_id: str) -> None:
+    """Take an account away with all that is its own; what the audit log says of it stays.
+
+    Its bytes go with the next sweep, its running jobs lose their workers. Raises ApiError (404) and BadRequest for the
+    last owner's account.
+    """
+    mine = {table.name: select(table.c.id).where(table.c.account_id == account_id) for table in (jobs, batches)}
+    endpoints = select(webhook_endpoints.c.id).where(webhook_endpoints.c.account_id == account_id)
+    with database.write() as connection:
+        known = check_may_go(connection, account_id)
+        connection.execute(delete(batch_lines).where(batch_lines.c.batch_id.in_(mine["batches"])))
+        connection.execute(delete(deliveries).where(deliveries.c.endpoint_id.in_(endpoints)))
+        for table in (previews, shelf):
+            connection.execute(delete(table).where(table.c.job_id.in_(mine["jobs"])))
+        for table in (folders, batches, files, characters, webhook_endpoints, sessions, passwords, jobs):
+            connection.execute(delete(table).where(table.c.account_id == account_id))
+        for which in (keys.c.parent_id.is_not(None), true()):  # those that keys made come before those
+            connection.execute(delete(keys).where(keys.c.account_id == account_id, which))
+        connection.execute(delete(accounts).where(accounts.c.id == account_id))
+        record(connection, actor(), "account.deleted", account_id, name=known.name)
 
 
 def account_of_name(database: Database, name: str) -> str:

@@ -33,6 +33,7 @@ from himmel.studio import (
     api_webhooks,
     api_workers,
     web_account,
+    web_belongings,
     web_clip,
     web_create,
     web_events,
@@ -85,6 +86,7 @@ PAGES = (
     web_recut,
     web_library,
     web_account,
+    web_belongings,
     web_events,
     web_static,
 )

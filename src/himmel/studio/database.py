@@ -155,6 +155,25 @@ sessions = Table(
     Column("ended_at", Float),
 )
 
+folders = Table(
+    "folders",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False),
+    Column("name", String(80), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("folders_by_name", "account_id", "name", unique=True),
+)
+
+# What an account has done with a clip of its library; a clip without a row has neither star nor folder.
+shelf = Table(
+    "shelf",
+    metadata,
+    Column("job_id", String(40), ForeignKey("jobs.id"), primary_key=True),
+    Column("starred_at", Float),
+    Column("folder_id", String(32), ForeignKey("folders.id"), index=True),
+)
+
 characters = Table(
     "characters",
     metadata,

@@ -23,10 +23,13 @@ from himmel.studio.storage import full
 MEMORY = 240 << 20  # bytes of data in a child
 PICTURE_CPU = 5  # seconds
 CLIP_CPU = 20
+FILM_CPU = 120  # of clips that were made before, of any length that can be asked for here
+FASTEST = 60  # frames a second
 PATIENCE = 3  # by the clock, a child may take so much longer than by its own CPU: the machine is shared
 WAITING = 8  # how many may wait for a place; each holds a thread
 LONGEST_ANSWER = 10_000
-WORDS = {"picture": ("image", "a JPEG, PNG or WebP picture"), "clip": ("video", "an MP4 clip")}
+MP4 = ("video", "an MP4 clip")
+WORDS = {"picture": ("image", "a JPEG, PNG or WebP picture"), "clip": MP4, "film": MP4}
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,15 @@ class Clip:
     height: int
     frames: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class Film:
+    """A clip with its small pictures: a WebP of the first frame, a JPEG of many."""
+
+    clip: Clip
+    thumbnail: bytes
+    sheet: bytes
 
 
 class Intake:
@@ -51,6 +63,10 @@ class Intake:
             settings.clip_pixels, MEMORY, CLIP_CPU, settings.upload_frames, settings.upload_seconds
         )
 
+        seconds = max(settings.upload_seconds, settings.job_seconds)
+        frames = max(settings.upload_frames, round(seconds * FASTEST))
+        self.film_limits = Limits(settings.clip_pixels, MEMORY, FILM_CPU, frames, seconds)
+
     def picture(self, source: BinaryIO, param: str) -> BinaryIO:
         """A clean PNG of a picture, from where the file stands. Raises ApiError (400, 413, 503, 507)."""
         with self._pictures.passed():
@@ -63,12 +79,22 @@ class Intake:
             answer.close()
         return Clip(found["width"], found["height"], found["frames"], found["seconds"])
 
+    def film(self, source: BinaryIO, param: str) -> Film:
+        """What a clip is that was made before, and its pictures. Raises ApiError (400, 413, 503, 507)."""
+        with self._clips.passed():
+            found, answer = _asked("film", source, self.film_limits, param)
+        with answer:
+            thumbnail = answer.read(int(found["thumbnail"]))
+            clip = Clip(found["width"], found["height"], found["frames"], found["seconds"])
+            return Film(clip, thumbnail, answer.read())
+
 
 def _asked(kind: str, source: BinaryIO, limits: Limits, param: str) -> tuple[dict[str, Any], BinaryIO]:
     """The child's answer, and the file that holds it, standing behind its first line."""
     command = [sys.executable, "-m", "himmel.media.probe", kind, json.dumps(asdict(limits))]
     # Of our environment the child gets what Python needs to start, and no secrets.
     environment = {name: value for name, value in os.environ.items() if name.startswith(("PYTHON", "LD_"))}
+    environment["OPENBLAS_NUM_THREADS"] = "1"  # its threads would take the memory that decoding needs
     source.flush()
     answer = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
     try:

@@ -35,9 +35,19 @@ def check_limits(connection: Connection, key_id: str, more: int, cost: float, no
             _check_day(connection, number, terms.daily_seconds, more * cost, now)
 
 
-def _check_open(connection: Connection, key_id: str, most: int, more: int) -> None:
+def used(connection: Connection, key_id: str, now: float) -> tuple[int, float]:
+    """What a key and those that it made use: jobs that wait or run, compute-seconds within 24 hours."""
+    lately = select(func.coalesce(func.sum(jobs.c.cost), 0.0)).where(_of(key_id), jobs.c.created_at > now - DAY)
+    return _open(connection, key_id), float(connection.scalar(lately) or 0.0)
+
+
+def _open(connection: Connection, key_id: str) -> int:
     still = (Status.QUEUED, Status.IN_PROGRESS)
-    count = connection.scalar(select(func.count()).where(_of(key_id), jobs.c.status.in_(still))) or 0
+    return connection.scalar(select(func.count()).where(_of(key_id), jobs.c.status.in_(still))) or 0
+
+
+def _check_open(connection: Connection, key_id: str, most: int, more: int) -> None:
+    count = _open(connection, key_id)
     if count + more > most:
         told = f"this key may have {most} jobs at a time, and {count} are waiting or running"
         raise ApiError(429, "too_many_open", told, retry_after=SOON)

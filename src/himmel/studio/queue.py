@@ -99,6 +99,32 @@ class Queue:
         tell(connection, job, "accepted")
         return job
 
+    def keep(
+        self,
+        account_id: str,
+        request: dict[str, Any],
+        results: dict[str, str],
+        details: dict[str, Any],
+        created_at: float | None,
+        once: str,
+        **relations: str | None,
+    ) -> str:
+        """Keep a clip that was made elsewhere, finished from the beginning and free of charge; gives its number."""
+        now = self.now()
+        values = {"status": Status.COMPLETED, "results": results, "details": details, "progress": 100, "cost": 0.0}
+        values |= {"created_at": min(now, created_at or now), "completed_at": now, "priority": 0}
+        with self.database.write() as connection:
+            connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update()).one()
+            gone = (jobs.c.account_id == account_id) & (jobs.c.idempotency_key == once)
+            connection.execute(update(jobs).where(gone).values(idempotency_key=None))  # it was deleted
+            return self._insert(connection, account_id, request, **values, idempotency_key=once, **relations).id
+
+    def kept_before(self, account_id: str, once: str) -> str | None:
+        """The number of the clip that was kept under this key, if it is still there."""
+        same = (jobs.c.account_id == account_id) & (jobs.c.idempotency_key == once) & jobs.c.deleted_at.is_(None)
+        with self.database.read() as connection:
+            return connection.scalar(select(jobs.c.id).where(same))
+
     def claim(self, worker: str) -> Job | None:
         """Lease the next job to a worker; None where nothing waits."""
         if self.draining():
@@ -217,7 +243,8 @@ class Queue:
 
     def speed(self, model: str) -> float | None:
         """Compute-seconds for a second of clip, by the latest jobs of a model; None where none was completed."""
-        done = select(jobs.c.cost, jobs.c.request).where(jobs.c.status == Status.COMPLETED)
+        here = (jobs.c.status == Status.COMPLETED) & jobs.c.started_at.is_not(None)  # not brought from elsewhere
+        done = select(jobs.c.cost, jobs.c.request).where(here)
         with self.database.read() as connection:
             latest = connection.execute(done.order_by(jobs.c.created_at.desc()).limit(LOOKED_AT))
             alike = [row for row in latest if row.request["model"] == model and row.request.get("task") != "timeline"]

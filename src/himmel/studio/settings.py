@@ -32,6 +32,7 @@ class Settings:
     lease_seconds: float = 30.0
     queued_per_account: int = 1000
     upload_bytes: int = 50_000_000
+    import_bytes: int = 2_000_000_000
     upload_pixels: int = 25_000_000
     clip_pixels: int = 8_300_000
     upload_frames: int = 1800
@@ -72,6 +73,7 @@ MEANING = {
     "lease_seconds": "A worker that is silent for so long has lost its job.",
     "queued_per_account": "Jobs that one account may have waiting.",
     "upload_bytes": "Largest request body.",
+    "import_bytes": "Largest export of an account that can be read in on its page.",
     "upload_pixels": "Pixels that an uploaded picture may have; half of it with transparency or as WebP.",
     "clip_pixels": "Pixels that each frame of an uploaded clip may have.",
     "upload_frames": "Frames that an uploaded clip may have.",

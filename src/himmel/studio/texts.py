@@ -1,24 +1,59 @@
 """What pages say: every text through a catalogue of messages, in the language that a browser asks for.
 
-Owns: which languages there are, reading their catalogues (gettext's, in ``locales``), and numbers said in
-words. English is the language of the source: it needs no catalogue, and it stands in for what a catalogue lacks.
+Owns: which languages there are, reading their catalogues (gettext's .po in ``locales``, as they are), and numbers said
+in words. English is the language of the source: it needs no catalogue, and it stands in for what a catalogue lacks.
 """
 
 from __future__ import annotations
 
+import ast
 import gettext
+import re
 import time
 from functools import cache
 from pathlib import Path
 
 LOCALES = Path(__file__).parent / "locales"
-LANGUAGES = ("en", *sorted(found.parent.parent.name for found in LOCALES.glob("*/LC_MESSAGES/himmel.mo")))
+NAMES = {"en": "English", "de": "Deutsch", "ja": "日本語"}  # as each calls itself
+LANGUAGES = tuple(NAMES)
+LINE = re.compile(r'(?:(msgid|msgstr) )?(".*")')
+
+
+class Messages(gettext.NullTranslations):
+    """A catalogue: by English text, what is said instead."""
+
+    def __init__(self, said: dict[str, str]) -> None:
+        super().__init__()
+        self.said = said
+
+    def gettext(self, message: str) -> str:
+        return self.said.get(message) or message
 
 
 @cache
 def catalogue(language: str) -> gettext.NullTranslations:
     """The messages of one of ``LANGUAGES``."""
-    return gettext.translation("himmel", LOCALES, [language], fallback=True)
+    path = LOCALES / f"{language}.po"
+    return Messages(read_po(path.read_text(encoding="utf-8")) if path.exists() else {})
+
+
+def read_po(text: str) -> dict[str, str]:
+    """The messages of a .po file without plurals and contexts. Raises ValueError for a line that is neither."""
+    said: dict[str, str] = {}
+    parts = {"msgid": "", "msgstr": ""}
+    part = "msgid"
+    for number, line in enumerate([*text.splitlines(), 'msgid ""'], 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        found = LINE.fullmatch(line.strip())
+        if found is None:
+            raise ValueError(f"line {number}: '{line}' is no line of a catalogue")
+        if found[1] == "msgid":
+            said[parts["msgid"]] = parts["msgstr"]
+            parts = {"msgid": "", "msgstr": ""}
+        part = found[1] or part
+        parts[part] += ast.literal_eval(found[2])
+    return {message: told for message, told in said.items() if message}
 
 
 def language_of(accepted: str) -> str:

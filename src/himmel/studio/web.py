@@ -10,7 +10,7 @@ import hmac
 import logging
 import re
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,16 +25,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from himmel import logs
 from himmel.errors import ApiError, ForeignForm, HimmelError, NotSignedIn, SignInRefused
+from himmel.studio.auth import Terms
 from himmel.studio.bodies import read_body
-from himmel.studio.server import server_of
+from himmel.studio.content import Download, Good
+from himmel.studio.server import Server, server_of
 from himmel.studio.sessions import IDLE_SECONDS, Visitor
-from himmel.studio.texts import catalogue, duration, language_of, moment, span
+from himmel.studio.texts import LANGUAGES, catalogue, duration, language_of, moment, span
 from himmel.studio.web_static import VERSION
 
 log = logging.getLogger("himmel.studio")
 TEMPLATES = Path(__file__).parent / "templates"
 SECURE_COOKIE, PLAIN_COOKIE = "__Host-himmel", "himmel"  # browsers keep the first one over https alone
 THEMES = ("dark", "light")
+LANGUAGE = "language"  # the cookie of a language that was chosen by hand
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "media-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -56,6 +59,7 @@ class PageRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def page(request: Request) -> Response:
+            request = in_chosen_language(request)
             try:
                 return await handler(request)
             except RequestValidationError as error:
@@ -65,6 +69,15 @@ class PageRoute(APIRoute):
                 return trouble(request, error)
 
         return page
+
+
+def in_chosen_language(request: Request) -> Request:
+    """The request as from a browser that asks for nothing but the language that was chosen here, if one was."""
+    if (chosen := request.cookies.get(LANGUAGE)) not in LANGUAGES:
+        return request
+    others = [(name, value) for name, value in request.scope["headers"] if name != b"accept-language"]
+    request.scope["headers"] = [*others, (b"accept-language", str(chosen).encode())]
+    return Request(request.scope, request.receive)
 
 
 async def anybody_of(request: Request) -> Visitor:
@@ -86,6 +99,12 @@ async def visitor_of(request: Request) -> Visitor:
 
 
 TheVisitor = Annotated[Visitor, Depends(visitor_of)]
+
+
+def check_whole(visitor: Visitor) -> None:
+    """Raise ApiError (403) for who signed in with a key that may not do all that the account may."""
+    if visitor.caller.terms != Terms() or visitor.caller.parent_id is not None:
+        raise ApiError(403, "scope_missing", "you signed in with a narrow key; this needs the whole account")
 
 
 async def form_of(
@@ -131,6 +150,26 @@ def safe_path(wanted: object) -> str:
     return path if re.fullmatch(r"/(?![/\\])[\w./?=&%+~-]{0,500}", path, re.ASCII) else "/create"
 
 
+def streamed(request: Request, server: Server, chunks: Iterator[bytes], name: str) -> Response:
+    """A download that is made as it is sent, a zip of this name; cut where the session ends."""
+    headers = HEADERS | {"content-type": "application/zip", "content-disposition": f'attachment; filename="{name}"'}
+    return Download(200, headers, chunks, same_session(request, server))
+
+
+def same_session(request: Request, server: Server) -> Good:
+    """Whether the session that a file was asked for with is still good."""
+    token = request.cookies.get(cookie_name(request), "")
+
+    async def good() -> bool:
+        try:
+            await run_in_threadpool(server.sessions.visitor, token)
+        except NotSignedIn:
+            return False
+        return True
+
+    return good
+
+
 def go_to(path: str) -> Response:
     """Send a browser on to another page of ours, after a form."""
     return RedirectResponse(path, 303)
@@ -142,6 +181,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     theme = request.cookies.get("theme", "")
     visitor = getattr(request.state, "visitor", None)
     known: dict[str, Any] = {"visitor": visitor, "path": request.url.path, "theme": theme if theme in THEMES else ""}
+    known["chosen_language"] = request.cookies.get(LANGUAGE, "")
     known["now"] = f"{time.time():.3f}"
     content = _environment(language).get_template(template).render(**known, **values)
     headers = HEADERS | {"content-language": language, "vary": "accept-language, cookie"}
@@ -176,6 +216,7 @@ def _environment(language: str) -> Environment:
     made.filters |= {
         "duration": lambda seconds: duration(seconds, language),
         "span": lambda ends: span(ends[0], ends[1], language),
+        "day": lambda seconds: time.strftime("%Y-%m-%d", time.localtime(seconds)),
         "moment": lambda seconds: moment(seconds, language),
     }
     return made

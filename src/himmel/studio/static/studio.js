@@ -5,6 +5,7 @@ import "./composer.js";
 import "./recut.js";
 import "./storyboard.js";
 import "./live.js";
+import "./library.js";
 
 document.documentElement.classList.add("scripted");
 
@@ -19,7 +20,7 @@ theme?.addEventListener("submit", (event) => {
 });
 
 const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
-const places = { c: "/create", s: "/storyboard", l: "/library", q: "/queue" };
+const places = { c: "/create", b: "/storyboard", l: "/library", q: "/queue" };
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || !document.querySelector(".nav")) return;
@@ -43,7 +44,7 @@ addEventListener("keydown", (event) => {
 
 // A form that was sent is not sent twice by an impatient hand.
 addEventListener("submit", (event) => {
-  if (event.defaultPrevented || event.target.method !== "post") return;
+  if (event.defaultPrevented || event.target.method !== "post" || event.submitter?.matches("[data-stays]")) return;
   setTimeout(() => event.target.querySelectorAll("button").forEach((button) => (button.disabled = true)));
 });
 addEventListener("pageshow", () => document.querySelectorAll("button:disabled").forEach((button) => (button.disabled = false)));

@@ -1,0 +1,87 @@
+"""What belongs to an account as a whole: taking it along, bringing it from elsewhere, deleting it.
+
+Owns: these three acts on the Account page. What they do stands in ``export``, ``imports`` and ``accounts``.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import select
+from starlette.datastructures import UploadFile
+
+from himmel.errors import ApiError, BadRequest
+from himmel.studio.accounts import check_may_go, delete_account
+from himmel.studio.api_videos import TheServer
+from himmel.studio.archive import Archive
+from himmel.studio.database import jobs
+from himmel.studio.export import clips_zip
+from himmel.studio.gate import Gate
+from himmel.studio.imports import take_in
+from himmel.studio.jobs import FINAL
+from himmel.studio.server import Server
+from himmel.studio.sessions import Visitor
+from himmel.studio.web import PageRoute, TheVisitor, check_whole, cookie_name, form_of, go_to, streamed
+from himmel.studio.web_account import account_page
+
+TEXT = 10_000  # bytes of a field beside the file
+IMPORTS = Gate("too many imports are under way", 4, each=1)
+router = APIRouter(prefix="/account", route_class=PageRoute)
+
+
+@router.get("/export.zip")
+def export(request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """All clips with what they were made of, as a zip that is made as it is sent."""
+    chunks = clips_zip(server, visitor.caller.account_id, visitor.name)
+    return streamed(request, server, chunks, "himmel-export.zip")
+
+
+@router.post("/import")
+async def bring(request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """Read an export, ours or a Sora account's, into the library."""
+    if request.headers.get("content-length", "").isdecimal():
+        await run_in_threadpool(server.space.check, float(request.headers["content-length"]))
+    fields = await form_of(request, visitor, server.settings.import_bytes, TEXT)
+    return await run_in_threadpool(_brought, request, server, visitor, fields.get("file"))
+
+
+@router.post("/delete")
+async def delete(request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """End the account with everything in it, after its name was typed."""
+    fields = await form_of(request, visitor)
+    check_whole(visitor)
+    if str(fields.get("name", "")).strip() != visitor.name:
+        told = "type the account's name as it is written to delete it; nothing was deleted"
+        return await run_in_threadpool(lambda: account_page(request, server, visitor, 400, problem=told))
+    try:
+        await run_in_threadpool(_deleted, server, visitor.caller.account_id)
+    except BadRequest as error:
+        told = str(error)
+        return await run_in_threadpool(lambda: account_page(request, server, visitor, 400, problem=told))
+    answer = go_to("/sign-in")
+    answer.delete_cookie(cookie_name(request), secure=request.url.scheme == "https", httponly=True, samesite="lax")
+    return answer
+
+
+def _brought(request: Request, server: Server, visitor: Visitor, given: object) -> Response:
+    try:
+        if not isinstance(given, UploadFile) or not given.size:
+            raise BadRequest("choose a zip first")
+        with IMPORTS.passed():
+            taken = take_in(server, visitor.caller.account_id, Archive(given.file))
+    except (BadRequest, ApiError) as error:
+        status = error.status if isinstance(error, ApiError) else 400
+        return account_page(request, server, visitor, status, problem=str(error))
+    return account_page(request, server, visitor, taken=taken)
+
+
+def _deleted(server: Server, account_id: str) -> None:
+    """Stop what is being made, so that the workers' books are right, then delete. Raises BadRequest."""
+    still = (jobs.c.account_id == account_id) & jobs.c.status.not_in(FINAL)
+    with server.database.write() as connection:
+        check_may_go(connection, account_id)
+        found = list(connection.scalars(select(jobs.c.id).where(still)))
+    for number in found:
+        server.queue.cancel(number, account_id)
+    delete_account(server.database, account_id)
+    server.callers.forget()
