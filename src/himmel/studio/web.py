@@ -71,6 +71,11 @@ class PageRoute(APIRoute):
         return page
 
 
+def page_language(request: Request) -> str:
+    """The language that this request is answered in."""
+    return language_of(request.headers.get("accept-language", ""))
+
+
 def in_chosen_language(request: Request) -> Request:
     """The request as from a browser that asks for nothing but the language that was chosen here, if one was."""
     if (chosen := request.cookies.get(LANGUAGE)) not in LANGUAGES:
@@ -177,7 +182,7 @@ def go_to(path: str) -> Response:
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page of this template, in the visitor's language and theme."""
-    language = language_of(request.headers.get("accept-language", ""))
+    language = page_language(request)
     theme = request.cookies.get("theme", "")
     visitor = getattr(request.state, "visitor", None)
     known: dict[str, Any] = {"visitor": visitor, "path": request.url.path, "theme": theme if theme in THEMES else ""}

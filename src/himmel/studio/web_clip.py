@@ -12,19 +12,18 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import select
 
-from himmel.errors import ApiError, NotSignedIn
+from himmel.errors import ApiError
 from himmel.studio.api_videos import MEDIA, TheServer
 from himmel.studio.auth import Caller
 from himmel.studio.cards import USUAL_FPS, Card, cards_of
-from himmel.studio.content import Good, stored_file
+from himmel.studio.content import stored_file
 from himmel.studio.database import jobs
 from himmel.studio.jobs import Job, Status, find_all, preview_of
 from himmel.studio.remakes import extend_video, remix_video
 from himmel.studio.schemas import CreateVideo, validated
 from himmel.studio.server import Server
-from himmel.studio.texts import language_of
 from himmel.studio.videos import accepted, find_video, settled
-from himmel.studio.web import PageRoute, TheVisitor, cookie_name, form_of, go_to, page
+from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page, page_language, same_session
 from himmel.studio.web_library import latest
 from himmel.studio.web_recut import BRIDGES, MADE, other_form
 
@@ -41,7 +40,7 @@ router = APIRouter(prefix="/clips/{video_id}", route_class=PageRoute)
 @router.get("")
 def clip(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
     """The page of a clip, or of one that is being made. Raises ApiError (404) for anybody else's."""
-    account, language = visitor.caller.account_id, language_of(request.headers.get("accept-language", ""))
+    account, language = visitor.caller.account_id, page_language(request)
     job = find_video(server, account, video_id)
     card, *others = cards_of(server, [job, *_relatives(server, job)], language)
     by_id = {other.id: other for other in others}
@@ -64,7 +63,7 @@ def clip(video_id: str, request: Request, server: TheServer, visitor: TheVisitor
 def card(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
     """The clip's card alone, for a page that shows it already."""
     job = find_video(server, visitor.caller.account_id, video_id)
-    language = language_of(request.headers.get("accept-language", ""))
+    language = page_language(request)
     return page(request, "card.html", card=cards_of(server, [job], language)[0])
 
 
@@ -89,7 +88,7 @@ def file(video_id: str, name: str, ending: str, request: Request, server: TheSer
         job.results[variant],
         kind=MEDIA[variant],
         name=called,
-        still_good=_still_good(request, server),
+        still_good=same_session(request, server),
     )
     if variant != "video":  # pictures never change under their address
         answer.headers["cache-control"] = "private, max-age=86400"
@@ -211,17 +210,3 @@ def _recipe(server: Server, job: Job) -> Response:
     told |= {"negative_prompt": job.request.get("negative_prompt", ""), "himmel": shown["himmel"]}
     headers = {"content-disposition": f'attachment; filename="{job.id}.json"', "cache-control": "private, no-cache"}
     return Response(json.dumps(told, ensure_ascii=False, indent=2), media_type="application/json", headers=headers)
-
-
-def _still_good(request: Request, server: Server) -> Good:
-    """Whether the session that a file was asked for with is still good."""
-    token = request.cookies.get(cookie_name(request), "")
-
-    async def good() -> bool:
-        try:
-            await run_in_threadpool(server.sessions.visitor, token)
-        except NotSignedIn:
-            return False
-        return True
-
-    return good

@@ -28,10 +28,10 @@ from himmel.studio.cards import cards_of
 from himmel.studio.excerpts import excerpt
 from himmel.studio.jobs import Job
 from himmel.studio.server import Server
-from himmel.studio.texts import catalogue, duration, language_of, span
+from himmel.studio.texts import catalogue, duration, span
 from himmel.studio.timelines import Made, Piece, Still, make_timeline, seconds_of
 from himmel.studio.videos import LONGEST_TEXT, REFERENCE, create_video, find_video, keep_picture
-from himmel.studio.web import PageRoute, TheVisitor, check_origin, form_of, go_to, page
+from himmel.studio.web import PageRoute, TheVisitor, check_origin, form_of, go_to, page, page_language
 from himmel.studio.web_library import latest
 
 SIZES = ("256x256", "512x512", "640x360", "1280x720", "360x640", "720x1280")
@@ -102,7 +102,7 @@ def estimate(
     n: int = Query(default=1, ge=1, le=len(VARIATIONS)),
 ) -> dict[str, str]:
     """What clips would cost and how long they would take, in words."""
-    language = language_of(request.headers.get("accept-language", ""))
+    language = page_language(request)
     return {"text": estimate_of(server, visitor.caller.account_id, seconds, n, language)}
 
 
@@ -196,7 +196,7 @@ def _page(
     problem: str = "",
     status: int = 200,
 ) -> Response:
-    language = language_of(request.headers.get("accept-language", ""))
+    language = page_language(request)
     known = dict.fromkeys((*PLAIN, *FRAMES), "") | USUAL | {name: value for name, value in values.items() if value}
     known["seed"] = known["seed"] or str(secrets.randbelow(MAX_SEED + 1))
     seconds = float(known["seconds"]) if known["seconds"].replace(".", "", 1).isdecimal() else 4.0

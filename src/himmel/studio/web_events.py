@@ -24,9 +24,8 @@ from himmel.studio.cards import cards_of
 from himmel.studio.database import jobs, some_of
 from himmel.studio.jobs import FINAL, Job
 from himmel.studio.server import Server
-from himmel.studio.texts import language_of
 from himmel.studio.together import Together
-from himmel.studio.web import HEADERS, PageRoute, TheVisitor, cookie_name
+from himmel.studio.web import HEADERS, PageRoute, TheVisitor, cookie_name, page_language
 
 LOOK_SECONDS = 0.7
 SILENT_SECONDS = 15.0  # after which something is said, so that nobody takes the line for dead
@@ -49,7 +48,7 @@ async def stream(
     last: float | None = Header(default=None, alias="Last-Event-ID", ge=0),
 ) -> Response:
     """Events as they come, for as long as the session is good and the server goes on."""
-    language = language_of(request.headers.get("accept-language", ""))
+    language = page_language(request)
     began = last or since or server.queue.now()
     events = _events(request, server, visitor.caller.account_id, began, language)
     return StreamingResponse(events, media_type="text/event-stream", headers=STREAM)
@@ -60,7 +59,7 @@ async def latest(
     request: Request, server: TheServer, visitor: TheVisitor, since: float = Query(default=0.0, ge=0)
 ) -> Response:
     """The same at once, for who cannot have a stream."""
-    language = language_of(request.headers.get("accept-language", ""))
+    language = page_language(request)
     now = server.queue.now()
     told = await _looking(server).ask((visitor.caller.account_id, since or now, language))
     return Response(json.dumps({"id": f"{now:.3f}", "clips": told}), media_type="application/json", headers=HEADERS)

@@ -23,8 +23,7 @@ from himmel.studio.export import clips_zip
 from himmel.studio.jobs import Job, Status
 from himmel.studio.server import Server
 from himmel.studio.sessions import Visitor
-from himmel.studio.texts import language_of
-from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page, safe_path, streamed
+from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page, page_language, safe_path, streamed
 
 TOGETHER = 48  # clips on a page
 MOST_SIZES = 20
@@ -89,7 +88,7 @@ def library(
     with server.database.read() as connection:
         shelved = folders.shelved(connection, [job.id for job in found])
         tasks, sizes = _kinds(connection.execute, account)
-    cards = cards_of(server, found[:TOGETHER], language_of(request.headers.get("accept-language", "")))
+    cards = cards_of(server, found[:TOGETHER], page_language(request))
     known: dict[str, Any] = {"wish": wish, "before": before, "deleted": [one for one in deleted.split(",") if one]}
     known["more"] = found[TOGETHER - 1].number if len(found) > TOGETHER else 0
     known |= {"cards": cards, "shelved": shelved, "tasks": tasks, "sizes": sizes}

@@ -26,10 +26,9 @@ from himmel.studio.jobs import Job, Status
 from himmel.studio.schemas import LONGEST_PROMPT
 from himmel.studio.server import Server
 from himmel.studio.sessions import Visitor
-from himmel.studio.texts import language_of
 from himmel.studio.timelines import Kept, Made, Piece, Still, kept_of, make_timeline, seconds_of
 from himmel.studio.videos import LONGEST_TEXT, find_video, keep_picture
-from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page
+from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page, page_language
 from himmel.studio.web_create import SIZES, estimate_of, sizes_with
 from himmel.studio.web_library import latest
 
@@ -238,7 +237,7 @@ def _page(
     problem: str = "",
     status: int = 200,
 ) -> Response:
-    language, account = language_of(request.headers.get("accept-language", "")), visitor.caller.account_id
+    language, account = page_language(request), visitor.caller.account_id
     clips = cards_of(server, latest(server, account, MOST_CLIPS, jobs.c.status == Status.COMPLETED), language)
     known = {"size": SIZES[0], "turbo": "false", "seed": ""} | values
     made = sum(_number(card.seconds) for card in cards if card.kind != CLIP)
