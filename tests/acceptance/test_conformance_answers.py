@@ -10,9 +10,9 @@ import pytest
 from openai import OpenAI
 from sqlalchemy import update
 
-from himmel.studio.database import jobs
 from himmel.studio.jobs import Status
 from himmel.studio.schemas import Himmel
+from himmel.studio.tables import jobs
 
 SMALL = {"seconds": "1", "size": "64x48"}
 MP4 = ("clip.mp4", bombs.clip(), "video/mp4")

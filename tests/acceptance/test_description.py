@@ -15,7 +15,7 @@ import bombs
 import httpx2
 import pytest
 
-from himmel.studio.database import webhook_endpoints
+from himmel.studio.tables import webhook_endpoints
 
 EXAMPLES = os.environ.get("EXAMPLES", "2")
 PHASES = "coverage,fuzzing,stateful" if "EXAMPLES" in os.environ else "coverage,fuzzing"

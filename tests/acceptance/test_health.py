@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from himmel.studio import api_health
-from himmel.studio.database import accounts
+from himmel.studio.tables import accounts
 
 
 @pytest.fixture(scope="module")

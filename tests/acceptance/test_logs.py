@@ -16,8 +16,8 @@ import openai
 import pytest
 
 from himmel import logs
-from himmel.studio.database import jobs
 from himmel.studio.outbound import Outbound
+from himmel.studio.tables import jobs
 from himmel.studio.webhooks import Webhooks
 
 SMALL = {"seconds": "1", "size": "64x48"}

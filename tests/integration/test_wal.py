@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from himmel.studio.auth import Keys
-from himmel.studio.database import Database, metadata, webhook_endpoints
+from himmel.studio.database import Database
 from himmel.studio.queue import Queue
+from himmel.studio.tables import metadata, webhook_endpoints
 
 NAME = "himmel.sqlite3"
 HEADER, FRAME_HEADER = 32, 24  # bytes; see "WAL file format" in SQLite's documentation

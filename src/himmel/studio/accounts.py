@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Row, delete, func, select, true, update
 from himmel.errors import ApiError, BadRequest
 from himmel.studio.audit import actor, record
 from himmel.studio.auth import ROLES
-from himmel.studio.database import (
-    Database,
+from himmel.studio.database import Database
+from himmel.studio.jobs import Status
+from himmel.studio.tables import (
     accounts,
     batch_lines,
     batches,
@@ -30,7 +31,6 @@ from himmel.studio.database import (
     shelf,
     webhook_endpoints,
 )
-from himmel.studio.jobs import Status
 
 RUNNING = (
     select(func.count())

@@ -15,9 +15,9 @@ from himmel.errors import ApiError
 from himmel.studio.accounts import change_account, find_account, list_accounts
 from himmel.studio.api_videos import TheOperator, TheServer
 from himmel.studio.bodies import StrictRoute
-from himmel.studio.database import jobs
 from himmel.studio.jobs import Job, Status
 from himmel.studio.server import operator_of
+from himmel.studio.tables import jobs
 
 router = APIRouter(route_class=StrictRoute, prefix="/v1/admin", tags=["admin"], dependencies=[Depends(operator_of)])
 

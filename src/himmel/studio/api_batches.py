@@ -16,11 +16,11 @@ from sqlalchemy import Row, true
 from himmel.studio.api_videos import TheCaller, TheServer
 from himmel.studio.batches import ENDPOINT, OVER, WINDOW, NewBatch, cancel_batch, counts_of, create_batch, find_batch
 from himmel.studio.bodies import read_body
-from himmel.studio.database import batches
 from himmel.studio.openapi import body
 from himmel.studio.pages import ListOf, Wish, page_of, paging
 from himmel.studio.schemas import validated
 from himmel.studio.server import Server
+from himmel.studio.tables import batches
 
 
 class Counts(BaseModel):

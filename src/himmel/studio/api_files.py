@@ -19,11 +19,11 @@ from himmel.studio.api_videos import TheCaller, TheServer
 from himmel.studio.batches import LARGEST
 from himmel.studio.bodies import file_name, read_body
 from himmel.studio.content import same_caller, stored_file
-from himmel.studio.database import files
 from himmel.studio.files import find_file, forget_file, keep_file
 from himmel.studio.openapi import FILE, body
 from himmel.studio.pages import ListOf, Wish, page_of, paging
 from himmel.studio.schemas import Deleted, validated
+from himmel.studio.tables import files
 
 Purpose = Literal["batch", "user_data", "vision"]
 

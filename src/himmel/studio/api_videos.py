@@ -17,7 +17,6 @@ from himmel.studio.auth import Caller
 from himmel.studio.bodies import read_body
 from himmel.studio.characters import find_character
 from himmel.studio.content import same_caller, stored_file
-from himmel.studio.database import jobs
 from himmel.studio.jobs import FINAL, Job, Status, preview_of
 from himmel.studio.openapi import BY_NUMBER, FILE, body
 from himmel.studio.pages import ListOf, Wish, page_of, paging
@@ -33,6 +32,7 @@ from himmel.studio.schemas import (
     Video,
 )
 from himmel.studio.server import Server, caller_of, manager_of, operator_of, server_of
+from himmel.studio.tables import jobs
 from himmel.studio.videos import LONGEST_TEXT, REFERENCE, create_video, find_video, new_character, no_video
 
 MEDIA = {"video": "video/mp4", "thumbnail": "image/webp", "spritesheet": "image/jpeg"}

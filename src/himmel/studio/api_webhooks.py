@@ -14,9 +14,9 @@ from sqlalchemy import Row, true
 
 from himmel.studio.api_videos import TheManager, TheServer
 from himmel.studio.bodies import StrictRoute
-from himmel.studio.database import webhook_endpoints
 from himmel.studio.pages import ListOf, Wish, page_of, paging
 from himmel.studio.schemas import Deleted
+from himmel.studio.tables import webhook_endpoints
 from himmel.studio.webhooks import EVENTS
 
 router = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["webhooks"])

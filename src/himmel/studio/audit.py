@@ -19,8 +19,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from himmel import logs
-from himmel.studio.database import Database, after_commit, audit
+from himmel.studio.database import Database, after_commit
 from himmel.studio.settings import Settings
+from himmel.studio.tables import audit
 
 log = logging.getLogger("himmel.audit")
 TURN = 0x48696D6D  # PostgreSQL's number for whose turn it is to add a row

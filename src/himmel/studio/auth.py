@@ -23,7 +23,8 @@ from sqlalchemy import Connection, Row, select, update
 
 from himmel.errors import ApiError, BadRequest
 from himmel.studio.audit import actor, record
-from himmel.studio.database import Database, accounts, keys, passwords, some_of
+from himmel.studio.database import Database, some_of
+from himmel.studio.tables import accounts, keys, passwords
 
 PREFIX = "himmel"
 ROLES = ("owner", "operator", "member")

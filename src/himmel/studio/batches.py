@@ -22,7 +22,6 @@ from sqlalchemy import Connection, Row, func, select, update
 
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller
-from himmel.studio.database import batch_lines, batches, files, jobs
 from himmel.studio.files import find_file, keep_file
 from himmel.studio.gate import Gate
 from himmel.studio.jobs import FINAL, Status, find_all
@@ -31,6 +30,7 @@ from himmel.studio.remakes import maker_of
 from himmel.studio.schemas import Video
 from himmel.studio.server import Server
 from himmel.studio.strict_json import parsed
+from himmel.studio.tables import batch_lines, batches, files, jobs
 from himmel.studio.videos import LONGEST_TEXT
 
 log = logging.getLogger("himmel.batches")

@@ -14,10 +14,11 @@ from sqlalchemy import select
 
 from himmel.media.thumbnails import SHEET_COLUMNS, SHEET_FRAMES
 from himmel.spec import Size
-from himmel.studio.database import previews, some_of
+from himmel.studio.database import some_of
 from himmel.studio.jobs import FINAL, Job, Status
 from himmel.studio.schemas import Video
 from himmel.studio.server import Server
+from himmel.studio.tables import previews
 from himmel.studio.texts import catalogue, span
 
 USUAL_FPS = 12  # where no worker has told it

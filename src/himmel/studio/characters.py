@@ -13,7 +13,8 @@ from sqlalchemy import Row, select
 
 from himmel.errors import ApiError
 from himmel.studio.auth import Caller, check_key
-from himmel.studio.database import Database, characters
+from himmel.studio.database import Database
+from himmel.studio.tables import characters
 
 
 def keep_character(database: Database, caller: Caller, name: str, digest: str) -> Row[Any]:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from sqlalchemy import update
 
-from himmel.studio.database import Database, deliveries, jobs
+from himmel.studio.database import Database
 from himmel.studio.jobs import Status
+from himmel.studio.tables import deliveries, jobs
 
 LEAST_STEP = 1.0  # seconds; less is a clock that is kept right
 

@@ -16,12 +16,13 @@ from sqlalchemy import func, select
 from himmel.errors import ApiError
 from himmel.studio.audit import broken, started_with
 from himmel.studio.batches import OVER
-from himmel.studio.database import Database, audit, batches, deliveries, is_newer, jobs, versions
+from himmel.studio.database import Database, is_newer, versions
 from himmel.studio.jobs import Status
 from himmel.studio.server import DRAINING, address_of
 from himmel.studio.settings import FILE, Settings
 from himmel.studio.space import Space
 from himmel.studio.storage import Storage, reason
+from himmel.studio.tables import audit, batches, deliveries, jobs
 from himmel.studio.workers import State, Workers
 
 LONG_WAIT = 60.0  # seconds that a job may wait while nobody works, and a lease be over, before that is odd

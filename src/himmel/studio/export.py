@@ -15,11 +15,12 @@ from typing import IO, Any, cast
 
 from sqlalchemy import Row, select
 
-from himmel.studio.database import Database, jobs, some_of
+from himmel.studio.database import Database, some_of
 from himmel.studio.folders import folders_of, shelved
 from himmel.studio.jobs import Job, Status
 from himmel.studio.server import Server
 from himmel.studio.storage import Storage
+from himmel.studio.tables import jobs
 
 FORMAT = 1  # raised whenever a field is added, removed or means something else
 INDEX, CLIPS = "himmel.json", "clips/"

@@ -13,8 +13,9 @@ from sqlalchemy import Row, select, update
 
 from himmel.errors import ApiError
 from himmel.studio.auth import check_key
-from himmel.studio.database import Database, batches, files
+from himmel.studio.database import Database
 from himmel.studio.storage import Storage
+from himmel.studio.tables import batches, files
 
 
 def keep_file(

@@ -16,7 +16,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
 from himmel.errors import ApiError, BadRequest
-from himmel.studio.database import Database, accounts, folders, jobs, shelf, some_of
+from himmel.studio.database import Database, some_of
+from himmel.studio.tables import accounts, folders, jobs, shelf
 
 LONGEST_NAME = 80
 MOST_FOLDERS = 500

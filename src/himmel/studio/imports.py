@@ -22,13 +22,13 @@ from himmel.media.mask import is_box
 from himmel.spec import MAX_SEED, STRENGTH, Size, whole_fps
 from himmel.studio import folders
 from himmel.studio.archive import Archive, Entry, shown
-from himmel.studio.database import jobs
 from himmel.studio.export import CLIPS, FORMAT, INDEX
 from himmel.studio.intake import Film
 from himmel.studio.said import said_of
 from himmel.studio.schemas import CreateVideo, Himmel, validated
 from himmel.studio.server import Server
 from himmel.studio.strict_json import parsed
+from himmel.studio.tables import jobs
 
 ENDINGS = (".mp4", ".m4v", ".mov")
 TASKS = get_args(Himmel.model_fields["task"].annotation)

@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, select, update
 
 from himmel.studio import workers
-from himmel.studio.database import after_commit, jobs, previews, some_of
+from himmel.studio.database import after_commit, some_of
+from himmel.studio.tables import jobs, previews
 
 log = logging.getLogger("himmel.jobs")
 

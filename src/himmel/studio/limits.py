@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from himmel.errors import ApiError
 from himmel.studio.auth import check_key
-from himmel.studio.database import jobs, keys
 from himmel.studio.jobs import Status
+from himmel.studio.tables import jobs, keys
 
 DAY = 24 * 3600.0
 SOON = 15  # seconds after which a place may be free again

@@ -14,8 +14,9 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from sqlalchemy import Connection, func, select
 
-from himmel.studio.database import Database, accounts, deliveries, jobs
+from himmel.studio.database import Database
 from himmel.studio.jobs import FINAL, Status
+from himmel.studio.tables import accounts, deliveries, jobs
 from himmel.studio.workers import State, Workers
 
 MOST_ACCOUNTS = 100  # that are shown by themselves, those who were served most; the others together

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Table, func, select
 
 from himmel.errors import BadRequest
-from himmel.studio.database import Database, keys, metadata
+from himmel.studio.database import Database
+from himmel.studio.tables import keys, metadata
 
 ROWS = 1000  # copied at a time
 

@@ -17,8 +17,9 @@ from sqlalchemy import select
 
 from himmel.errors import BadRequest, SignInRefused
 from himmel.studio.audit import record
-from himmel.studio.database import Database, accounts, passwords
+from himmel.studio.database import Database
 from himmel.studio.gate import Gate
+from himmel.studio.tables import accounts, passwords
 
 SHORTEST, LONGEST = 10, 500  # characters
 TRIES, TRIES_SECONDS = 10, 600.0  # wrong ones from one address, or for one name

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection, func, select
 
-from himmel.studio.database import accounts, jobs, some_of
+from himmel.studio.database import some_of
 from himmel.studio.jobs import FINAL, Job, Status
+from himmel.studio.tables import accounts, jobs
 
 LEAST_COST = 1e-6  # compute-seconds: nothing is divided by zero
 

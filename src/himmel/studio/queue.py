@@ -19,9 +19,10 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, upd
 
 from himmel.errors import ApiError
 from himmel.studio.audit import actor, record
-from himmel.studio.database import Database, accounts, jobs, previews, workers
+from himmel.studio.database import Database
 from himmel.studio.jobs import FINAL, Job, Status, find, first, move, tell
 from himmel.studio.limits import check_limits
+from himmel.studio.tables import accounts, jobs, previews, workers
 from himmel.studio.webhooks import announce
 
 MOST_LOST_LEASES = 2  # then a job is taken to be what kills its workers

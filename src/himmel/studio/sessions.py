@@ -18,7 +18,8 @@ from sqlalchemy import ColumnElement, Row, select, update
 from himmel.errors import ApiError, NotSignedIn
 from himmel.studio.audit import record
 from himmel.studio.auth import Caller, check_key
-from himmel.studio.database import Database, accounts, sessions
+from himmel.studio.database import Database
+from himmel.studio.tables import accounts, sessions
 
 IDLE_SECONDS = 30 * 86400.0  # a browser that is not seen for so long is signed out
 SEEN_SECONDS = 60.0  # between two notes of a browser's being seen

@@ -16,9 +16,10 @@ from typing import Any
 from sqlalchemy import func, select
 
 from himmel.spec import Size
-from himmel.studio.database import Database, jobs
+from himmel.studio.database import Database
 from himmel.studio.jobs import FINAL, Job
 from himmel.studio.storage import Storage, full
+from himmel.studio.tables import jobs
 
 LEAST = 200_000  # bytes of any result
 LEAST_RATE = 1.0  # bytes for a second of one pixel; clips of papercut have 0.7 to 0.8

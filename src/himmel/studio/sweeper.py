@@ -19,11 +19,11 @@ from sqlalchemy import Connection, select
 
 from himmel.errors import BadRequest
 from himmel.studio.batches import OVER
-from himmel.studio.database import batches, characters, files, jobs
 from himmel.studio.jobs import FINAL
 from himmel.studio.lock import locked
 from himmel.studio.server import Server
 from himmel.studio.storage import GRACE, SCRATCH, Entry
+from himmel.studio.tables import batches, characters, files, jobs
 
 log = logging.getLogger("himmel.studio")
 TOGETHER = 100  # files deleted before it is asked again what is spoken of

@@ -14,13 +14,13 @@ from himmel.errors import ApiError, BadRequest
 from himmel.studio.accounts import check_may_go, delete_account
 from himmel.studio.api_videos import TheServer
 from himmel.studio.archive import Archive
-from himmel.studio.database import jobs
 from himmel.studio.export import clips_zip
 from himmel.studio.gate import Gate
 from himmel.studio.imports import take_in
 from himmel.studio.jobs import FINAL
 from himmel.studio.server import Server
 from himmel.studio.sessions import Visitor
+from himmel.studio.tables import jobs
 from himmel.studio.web import PageRoute, TheVisitor, check_whole, cookie_name, form_of, go_to, streamed
 from himmel.studio.web_account import account_page
 

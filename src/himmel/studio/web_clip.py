@@ -17,11 +17,11 @@ from himmel.studio.api_videos import MEDIA, TheServer
 from himmel.studio.auth import Caller
 from himmel.studio.cards import USUAL_FPS, Card, cards_of
 from himmel.studio.content import stored_file
-from himmel.studio.database import jobs
 from himmel.studio.jobs import Job, Status, find_all, preview_of
 from himmel.studio.remakes import extend_video, remix_video
 from himmel.studio.schemas import CreateVideo, validated
 from himmel.studio.server import Server
+from himmel.studio.tables import jobs
 from himmel.studio.videos import accepted, find_video, settled
 from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page, page_language, same_session
 from himmel.studio.web_library import latest

@@ -21,9 +21,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from himmel.errors import HimmelError
 from himmel.studio.api_videos import TheServer
 from himmel.studio.cards import cards_of
-from himmel.studio.database import jobs, some_of
+from himmel.studio.database import some_of
 from himmel.studio.jobs import FINAL, Job
 from himmel.studio.server import Server
+from himmel.studio.tables import jobs
 from himmel.studio.together import Together
 from himmel.studio.web import HEADERS, PageRoute, TheVisitor, cookie_name, page_language
 

@@ -18,11 +18,12 @@ from himmel.errors import ApiError
 from himmel.studio import folders
 from himmel.studio.api_videos import TheServer
 from himmel.studio.cards import cards_of
-from himmel.studio.database import jobs, some_of
+from himmel.studio.database import some_of
 from himmel.studio.export import clips_zip
 from himmel.studio.jobs import Job, Status
 from himmel.studio.server import Server
 from himmel.studio.sessions import Visitor
+from himmel.studio.tables import jobs
 from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page, page_language, safe_path, streamed
 
 TOGETHER = 48  # clips on a page

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 
 from himmel.studio.api_videos import TheServer
 from himmel.studio.cards import cards_of
-from himmel.studio.database import jobs
 from himmel.studio.jobs import FINAL
+from himmel.studio.tables import jobs
 from himmel.studio.web import PageRoute, TheVisitor, page, page_language
 from himmel.studio.web_library import latest
 

@@ -21,11 +21,11 @@ from himmel.storyboard import CLIP, IMAGE, KINDS, TEXT
 from himmel.studio.api_videos import TheServer
 from himmel.studio.cards import cards_of
 from himmel.studio.content import always, stored_file
-from himmel.studio.database import jobs
 from himmel.studio.jobs import Job, Status
 from himmel.studio.schemas import LONGEST_PROMPT
 from himmel.studio.server import Server
 from himmel.studio.sessions import Visitor
+from himmel.studio.tables import jobs
 from himmel.studio.timelines import Kept, Made, Piece, Still, kept_of, make_timeline, seconds_of
 from himmel.studio.videos import LONGEST_TEXT, find_video, keep_picture
 from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page, page_language

@@ -27,8 +27,9 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from himmel import logs
 from himmel.errors import ApiError
 from himmel.studio.audit import record
-from himmel.studio.database import Database, deliveries, webhook_endpoints
+from himmel.studio.database import Database
 from himmel.studio.outbound import Outbound, gate
+from himmel.studio.tables import deliveries, webhook_endpoints
 
 EVENTS = ("video.completed", "video.failed")
 PAUSES = (5, 30, 120, 600, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600)  # seconds before each further try

@@ -14,7 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, case, delete, func, select, update
 
-from himmel.studio.database import Database, workers
+from himmel.studio.database import Database
+from himmel.studio.tables import workers
 
 WRITE_SECONDS = 5.0  # between two notes of the same worker's being heard
 FORGET_SECONDS = 30 * 24 * 3600.0  # after which a silent worker is forgotten

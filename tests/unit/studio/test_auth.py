@@ -7,8 +7,8 @@ from sqlalchemy import update
 
 from himmel.errors import ApiError, BadRequest
 from himmel.studio.auth import Keys, Terms
-from himmel.studio.database import accounts, keys
 from himmel.studio.queue import Queue
+from himmel.studio.tables import accounts, keys
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ import pytest
 
 from himmel.studio.auth import Keys
 from himmel.studio.clock import Clock
-from himmel.studio.database import Database, deliveries, webhook_endpoints
+from himmel.studio.database import Database
 from himmel.studio.jobs import Status, find
 from himmel.studio.places import Places
 from himmel.studio.queue import Queue
+from himmel.studio.tables import deliveries, webhook_endpoints
 
 HOUR = 3600.0
 LEASE = 30.0

@@ -6,10 +6,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import event
 
 from himmel.studio.auth import Caller, Keys
-from himmel.studio.database import Database, metadata, some_of
+from himmel.studio.database import Database, some_of
 from himmel.studio.jobs import find_all, siblings
 from himmel.studio.places import Places
 from himmel.studio.queue import Queue
+from himmel.studio.tables import metadata
 
 
 def test_what_an_older_himmel_kept_goes_on(tmp_path):

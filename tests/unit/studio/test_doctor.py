@@ -13,10 +13,11 @@ from sqlalchemy import exc, update
 
 from himmel.cli.app import main
 from himmel.studio import audit
-from himmel.studio.database import Database, jobs, workers
+from himmel.studio.database import Database
 from himmel.studio.doctor import examine
 from himmel.studio.server import Server
 from himmel.studio.settings import Settings
+from himmel.studio.tables import jobs, workers
 from himmel.studio.workers import Report
 
 REQUEST = {"prompt": "a cat", "size": "64x48", "first_frame": None, "model": "papercut", "seconds": 1.0}

@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy import update
 
-from himmel.studio.database import accounts, deliveries
 from himmel.studio.metrics import MOST_ACCOUNTS, exposition
 from himmel.studio.server import Server
 from himmel.studio.settings import Settings
+from himmel.studio.tables import accounts, deliveries
 from himmel.studio.workers import Report
 
 REQUEST = {"prompt": "a hidden cat", "first_frame": None, "model": "fake", "seconds": 1.0}

@@ -8,10 +8,11 @@ from himmel.errors import BadRequest
 from himmel.studio.alone import only_server
 from himmel.studio.audit import broken, entries
 from himmel.studio.auth import Terms
-from himmel.studio.database import Database, metadata
+from himmel.studio.database import Database
 from himmel.studio.move import move_database
 from himmel.studio.server import Server
 from himmel.studio.settings import Settings
+from himmel.studio.tables import metadata
 
 
 def rows(database):

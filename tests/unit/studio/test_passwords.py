@@ -5,8 +5,8 @@ from sqlalchemy import select
 
 from himmel.errors import BadRequest, SignInRefused
 from himmel.studio.auth import Keys
-from himmel.studio.database import accounts, passwords
 from himmel.studio.passwords import TRIES, TRIES_SECONDS, WRONG, Passwords
+from himmel.studio.tables import accounts, passwords
 
 GOOD = "a long night in june"
 

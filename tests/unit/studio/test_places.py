@@ -4,9 +4,10 @@ import pytest
 from sqlalchemy import update
 
 from himmel.studio.auth import Keys
-from himmel.studio.database import Database, accounts
+from himmel.studio.database import Database
 from himmel.studio.places import Places
 from himmel.studio.queue import Queue
+from himmel.studio.tables import accounts
 
 
 class House:

@@ -10,9 +10,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from sqlalchemy import select
 
 from himmel.studio.auth import Keys
-from himmel.studio.database import Database, accounts, audit, jobs, metadata
+from himmel.studio.database import Database
 from himmel.studio.jobs import Job, Status
 from himmel.studio.queue import MOST_LOST_LEASES, Queue
+from himmel.studio.tables import accounts, audit, jobs, metadata
 
 LEASE = 30.0
 KINDS = ("sqlite", "postgresql")

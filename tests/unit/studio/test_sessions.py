@@ -8,8 +8,8 @@ from sqlalchemy import select, update
 from himmel.errors import NotSignedIn
 from himmel.studio.accounts import change_account
 from himmel.studio.auth import Keys, Terms
-from himmel.studio.database import accounts, sessions
 from himmel.studio.sessions import IDLE_SECONDS, Sessions
+from himmel.studio.tables import accounts, sessions
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from himmel import logs
 from himmel.errors import ApiError
 from himmel.studio import outbound, webhooks
 from himmel.studio.auth import Keys
-from himmel.studio.database import deliveries
 from himmel.studio.outbound import Answer
+from himmel.studio.tables import deliveries
 from himmel.studio.webhooks import Webhooks, announce
 
 
