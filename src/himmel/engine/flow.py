@@ -4,8 +4,7 @@ Owns: noising, targets, training levels, who sees whom in training, the loss. Sh
 
 Sources: rectified flow (Liu et al. 2023) with logit-normal levels (Esser et al. 2024); teacher forcing by a
 clean copy beside the noisy one, so that every block learns at once from what it will see when clips are
-made block by block (block diffusion, Arriola et al. 2025). What it will see are its own frames, with its own faults,
-which is why a part of the copies are its own too (resampling the history, Guo et al. 2025).
+made block by block (block diffusion, Arriola et al. 2025).
 """
 
 from __future__ import annotations
@@ -14,15 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from himmel.engine.autoencoder import on_sphere
-from himmel.engine.guidance import guide
 from himmel.engine.shapes import Blocks
 from himmel.engine.tasks import Ahead
 from himmel.engine.transformer import Prompt, Transformer
 
 LEVEL_SHIFT = 3.0  # towards noise: there the prompt settles what is shown and how it moves (Esser et al. 2024)
-OWN_LEVELS = (0.2, 0.8)  # where own frames begin: near enough to the truth to be told from nothing but faults
-OWN_STEPS = 2
 CONTEXT_NOISE = 0.2  # highest level of the clean copy in training: blocks must bear a past with flaws
 
 
@@ -100,24 +95,6 @@ def velocities(
     return model(laid_out, all_levels, order, prompt, visible, strides=all_strides)[0][:, before:]
 
 
-@torch.no_grad()
-def resampled(model: Transformer, latents: Tensor, prompt: Prompt, guidance: float) -> Tensor:
-    """What the model makes of ``latents`` (B, F, c, h, w) that it is given part-way noisy, each block beside true ones.
-
-    ``prompt`` has 2B rows, the empty prompts after the others.
-    """
-    low, high = OWN_LEVELS
-    level = low + (high - low) * torch.rand(len(latents), 1, device=latents.device).expand(latents.shape[:2])
-    x, step = noised(latents, torch.randn_like(latents), level), level / OWN_STEPS
-    clean, none = latents.repeat(2, 1, 1, 1, 1), torch.zeros_like(level).repeat(2, 1)
-    for number in range(OWN_STEPS):
-        at = (level - number * step).repeat(2, 1)
-        found = velocities(model, x.repeat(2, 1, 1, 1, 1), at, clean, none, prompt)
-        conditional, unconditional = found.chunk(2)
-        x = x - step[:, :, None, None, None] * guide(conditional, unconditional, guidance)
-    return on_sphere(x)
-
-
 def flow_loss(
     model: Transformer,
     latents: Tensor,
@@ -126,13 +103,12 @@ def flow_loss(
     context: Tensor,
     prompt: Prompt,
     ahead: Ahead | None = None,
-    past: Tensor | None = None,
 ) -> Tensor:
     """Mean squared error of the velocity at every latent of the noisy frames, (B, F, h, w): the caller weighs.
 
     ``latents`` and ``noise`` (B, F, c, h, w), ``levels`` (B, F) of the noisy frames, ``context`` (B, F) of
-    the clean copy, which is of ``past``, where that is given; ``ahead`` as of ``velocities``.
+    the clean copy; ``ahead`` as of ``velocities``.
     """
-    noisy, clean = noised(latents, noise, levels), noised(latents if past is None else past, noise, context)
+    noisy, clean = noised(latents, noise, levels), noised(latents, noise, context)
     velocity = velocities(model, noisy, levels, clean, context, prompt, ahead)
     return (velocity - (noise - latents)).square().mean(2)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from himmel.engine.autoencoder import Autoencoder
-from himmel.engine.flow import context_levels, flow_loss, resampled, training_levels
+from himmel.engine.flow import context_levels, flow_loss, training_levels
 from himmel.engine.model import Generator, GeneratorConfig
 from himmel.engine.shapes import SPATIAL, TEMPORAL, Blocks, ClipShape
 from himmel.engine.tasks import AHEAD, REFERENCE, Ahead
@@ -33,8 +33,6 @@ UNPROMPTED = 0.1  # share of clips whose caption is dropped, for classifier-free
 FIRST_FRAME_WEIGHT = 2.0  # the picture that everything else goes on from
 ACTOR_WEIGHT = 3.0  # how much more a latent counts that actors cover: they are small, and all eyes are on them
 CAPTION_TOKENS = 32  # all captions are brought to this length: compiled code wants one shape
-OWN = 0.25  # share of the steps whose past is what the model made of it
-OWN_FROM = 1000  # steps, before which it makes nothing worth to go on from
 CAST = 0.25  # share of the steps whose clips come with a portrait of their actor
 CAST_POOL = 0.5  # how many of their clips are kept, for each of the others
 VALIDATION_SEED = 2 * 10**9
@@ -112,8 +110,7 @@ def train_transformer(
         captions = ["" if writer.random() < UNPROMPTED else text for text in said]
         made = made.to(device).float()
         known = draw_known(made.shape[1] - shown, writer)
-        own = run.step >= OWN_FROM and writer.random() < OWN
-        return _loss(generator, training.tokenizer, captions, made, replace(known, portrait=shown), own=own)
+        return _loss(generator, training.tokenizer, captions, made, replace(known, portrait=shown))
 
     def measure() -> dict[str, float]:
         with run.evaluated():
@@ -128,9 +125,7 @@ def train_transformer(
     return run
 
 
-def _loss(
-    generator: Generator, tokenizer: Tokenizer, captions: list[str], made: Tensor, known: Known, *, own: bool = False
-) -> Tensor:
+def _loss(generator: Generator, tokenizer: Tokenizer, captions: list[str], made: Tensor, known: Known) -> Tensor:
     """The loss of what ``ClipEncoder`` made, or ``CastEncoder`` where a portrait is known, with what is known of it."""
     latents, pictures, coverage, portraits = taken_apart(made, known)
     batch, frames = latents.shape[:2]
@@ -146,18 +141,8 @@ def _loss(
     # Compiling pays on graphics cards, for what is repeated: the exam is not. On CPUs it took two minutes for nothing.
     errors_of = _compiled_errors if torch.is_grad_enabled() and device.type != "cpu" else _errors
     ahead = ahead_of(latents, pictures, known, portraits)
-    past = _own(generator, latents, captions, tokenizer) if own else latents
-    past[:, known.frames] = latents[:, known.frames]
-    errors = errors_of(generator, latents, torch.randn_like(latents), levels, context, tokens, ahead, past)
+    errors = errors_of(generator, latents, torch.randn_like(latents), levels, context, tokens, ahead)
     return (errors * weight).mean() / weight.mean()
-
-
-@torch.no_grad()
-def _own(generator: Generator, latents: Tensor, captions: list[str], tokenizer: Tokenizer) -> Tensor:
-    """The latents as the generator itself makes them."""
-    tokens = padded(tokenizer, [*captions, *[""] * len(captions)]).to(latents.device)
-    with torch.autocast(latents.device.type, torch.bfloat16):
-        return resampled(generator.transformer, latents, generator.read(tokens), generator.config.guidance).float()
 
 
 def padded(tokenizer: Tokenizer, captions: list[str]) -> Tensor:
@@ -200,11 +185,10 @@ def _errors(
     context: Tensor,
     tokens: Tensor,
     ahead: Ahead | None,
-    past: Tensor,
 ) -> Tensor:
     # Half precision is two to three times as fast, on graphics cards and on the CPUs that know bfloat16.
     with torch.autocast(latents.device.type, torch.bfloat16):
-        return flow_loss(generator.transformer, latents, noise, levels, context, generator.read(tokens), ahead, past)
+        return flow_loss(generator.transformer, latents, noise, levels, context, generator.read(tokens), ahead)
 
 
 _compiled_errors = torch.compile(_errors, dynamic=False)
