@@ -11,7 +11,7 @@ export PROMPT_WORDS := $(value PROMPT)
 VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_GB := 3
-NODE_CLIENT := openai@7.57.0
+NODE_PACKAGES := openai@7.57.0 axe-core@4.14.1
 
 # A folder that was moved, or whose Python is gone, is installed again.
 USABLE := $(shell "$(RUN)" -c "" 2>/dev/null && test "$$(cat $(VENV)/folder 2>/dev/null)" = "$$PWD" && echo yes)
@@ -53,16 +53,16 @@ $(VENV)/installed: pyproject.toml $(AGAIN)
 
 $(VENV)/installed-test: pyproject.toml $(VENV)/installed
 	@$(call install,.[test])
-	@$(install_node_client)
+	@$(install_node_packages)
 	@touch $@
 
-# The Videos API is tried with the client for JavaScript too, where there is a node to run it.
-define install_node_client
+# The Videos API is tried with the client for JavaScript too, and pages by axe, where there is a node with npm.
+define install_node_packages
 set -e; \
 if command -v node >/dev/null && command -v npm >/dev/null; then \
-  npm install --prefix $(VENV)/node --no-save --silent --no-fund --no-audit $(NODE_CLIENT) \
-    || echo "npm could not install $(NODE_CLIENT): its test will be skipped."; \
-else echo "There is no node with npm here: the test of the client for JavaScript will be skipped."; fi
+  npm install --prefix $(VENV)/node --no-save --silent --no-fund --no-audit $(NODE_PACKAGES) \
+    || echo "npm could not install $(NODE_PACKAGES): their tests will be skipped."; \
+else echo "There is no node with npm here: the tests of JavaScript and of access will be skipped."; fi
 endef
 
 # The oldest Python that will do is asked of each candidate itself: its name promises nothing.

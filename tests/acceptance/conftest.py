@@ -1,6 +1,7 @@
 """A server on a free port with a worker beside it, and the stock client pointed at it."""
 
 import re
+import shutil
 import socket
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 import uvicorn
 from openai import OpenAI
 
-from himmel.backends.fake import FakeBackend
+from himmel.backends.fake import WORDS, FakeBackend
 from himmel.studio.app import make_app
 from himmel.studio.auth import Terms
 from himmel.studio.server import Server
@@ -186,3 +187,57 @@ def browser(idle):
     yield signed_in
     for wire in wires:
         wire.close()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Debian's chromium, driven by playwright; without them its tests are skipped. Nothing is ever downloaded here."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not path:
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def studio(serving, working):
+    """A server with words and a worker."""
+    with serving("sqlite") as running, working(running):
+        running.server.words = WORDS
+        yield running
+
+
+@pytest.fixture
+def window(chromium):
+    """A way to a page in a browser of its own; whatever the browser complains of fails the test."""
+    contexts, complaints = [], []
+
+    def opened(address, **options):
+        contexts.append(
+            chromium.new_context(base_url=address, **{"viewport": {"width": 1280, "height": 800}} | options)
+        )
+        contexts[-1].set_default_timeout(60_000)
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda told: "Content Security Policy" in told.text and complaints.append(told.text))
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(window, studio):
+    """A page that is signed in."""
+    page = window(studio.address)
+    page.goto("/sign-in")
+    page.get_by_text("With a key instead").click()
+    page.fill("[name=key]", studio.server.keys.create("maker"))
+    page.get_by_role("button", name="Sign in with the key").click()
+    page.wait_for_url("**/create")
+    return page

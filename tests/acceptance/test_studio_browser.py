@@ -1,52 +1,6 @@
-"""The studio in a real browser, scripts and all: from a prompt to the library, a reload in the middle, a phone.
-
-Needs playwright and Debian's chromium; where one is missing, these are skipped. Nothing is ever downloaded for them.
-"""
+"""The studio in a real browser, scripts and all: from a prompt to the library, a reload in the middle, a phone."""
 
 import re
-import shutil
-
-import pytest
-
-from himmel.backends.fake import WORDS
-
-api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: apt-get install chromium")
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def studio(serving, working):
-    """A server with words and a worker."""
-    with serving("sqlite") as running, working(running):
-        running.server.words = WORDS
-        yield running
-
-
-@pytest.fixture
-def page(chromium, studio):
-    """A page that is signed in; whatever the browser complains of fails the test."""
-    context = chromium.new_context(base_url=studio.address, viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(60_000)
-    page, complaints = context.new_page(), []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda told: complaints.append(told.text) if "Content Security Policy" in told.text else None)
-    page.goto("/sign-in")
-    page.get_by_text("With a key instead").click()
-    page.fill("[name=key]", studio.server.keys.create("maker"))
-    page.get_by_role("button", name="Sign in with the key").click()
-    page.wait_for_url("**/create")
-    yield page
-    context.close()
-    assert complaints == []
 
 
 def make(page, prompt):
