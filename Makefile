@@ -17,12 +17,13 @@ NODE_PACKAGES := openai@7.57.0 axe-core@4.14.1
 USABLE := $(shell "$(RUN)" -c "" 2>/dev/null && test "$$(cat $(VENV)/folder 2>/dev/null)" = "$$PWD" && echo yes)
 AGAIN := $(if $(USABLE),,again)
 
-.PHONY: help video prompt-given test clean again
+.PHONY: help video prompt-given test screenshots clean again
 
 help:
 	@echo 'make video PROMPT="a penguin jumping in the snow"   makes a clip in the folder clips'
 	@echo '     ARGS="--seed 7 --seconds 2"                    more options, see himmel generate --help'
 	@echo 'make test     runs every check: lint, format, types, imports, tests'
+	@echo 'make screenshots  pictures of every page of the studio, in the folder screenshots'
 	@echo 'make clean    removes the virtual environment and all caches'
 	@echo 'PYTHON=...    the Python to use (3.11 or newer)'
 	@echo 'TORCH_INDEX=...  where to take torch from, see README'
@@ -40,6 +41,10 @@ test: $(VENV)/installed-test
 	"$(RUN)" -m mypy
 	"$(VENV)/bin/lint-imports"
 	"$(RUN)" -m pytest
+
+# Pictures of every page of the studio, for whoever changes it: look at them.
+screenshots: $(VENV)/installed-test
+	"$(RUN)" benchmarks/screenshots.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,75 @@
+"""One maker's way through the whole studio, in a browser, on a server that is killed in the middle of it."""
+
+import pytest
+from walk import Studio
+
+
+@pytest.fixture(params=["fake", "papercut"])
+def studio(request, tmp_path):
+    """A server that nobody has an account on."""
+    studio = Studio(tmp_path / "data", request.param)
+    yield studio
+    studio.kill()
+
+
+def sent(page, button):
+    page.get_by_role("button", name=button, exact=True).click()
+
+
+def finished(page):
+    """The newest clip's card, when no other is being made."""
+    page.locator('.card[data-status="completed"]').first.wait_for()
+    page.wait_for_function("!document.querySelector('.card:not([data-status=completed])')")
+    return page.locator(".card").first
+
+
+def test_from_the_first_link_to_a_library_that_is_taken_along(studio, window, tmp_path):
+    page = window(studio.address)
+    page.goto(studio.start())
+    page.fill("[name=name]", "mira")
+    page.fill("[name=password]", "clouds over the sea")
+    sent(page, "Make the account")
+
+    page.wait_for_url("**/create*")
+    page.locator(".examples a").first.click()
+    assert page.input_value("#prompt")
+    assert page.locator(".unknown").count() == 0, "an example that the model does not know"
+    page.select_option("[name=seconds]", "2")
+    sent(page, "Make")
+    finished(page).get_by_role("link").first.click()
+    page.locator("himmel-player video").wait_for()
+
+    sent(page, "Remix")
+    page.wait_for_url("**/clips/video_*")
+    page.locator("himmel-player").wait_for()
+
+    page.goto("/storyboard")
+    for words in page.locator("textarea").all():
+        words.fill("a cat on the beach")
+    for seconds in page.locator("[name='cards[][seconds]']").all():
+        seconds.fill("1")
+    sent(page, "Make")
+    page.wait_for_url("**/clips/*")
+    studio.kill()
+    page.wait_for_timeout(500)
+    assert studio.start() is None, "a link for a first account that is there already"
+    page.locator("himmel-player").wait_for()  # without a hand's turn: the page itself finds back
+
+    page.goto("/library")
+    assert page.locator(".card").count() == 3
+    page.goto("/account")
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="Export everything").click()
+    taken.value.save_as(tmp_path / "all.zip")
+    page.goto("/library")
+    page.keyboard.press("a")
+    page.keyboard.press("Delete")
+    page.get_by_role("button", name="Undo").first.wait_for()
+    page.goto("/library")
+    assert page.locator(".card").count() == 0
+    page.goto("/account")
+    page.set_input_files("[name=file]", tmp_path / "all.zip")
+    sent(page, "Import")
+    page.get_by_text("3 clips came").wait_for()
+    page.goto("/library")
+    assert page.locator(".card").count() == 3
