@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 from rich.progress import track
-from walk import Studio, pages
+from walk import Studio, begun, pages
 
 PROMPTS = (
     "a red balloon rising in the city at night",
@@ -29,11 +29,7 @@ WIDTHS = {390: 844, 1280: 800, 1920: 1080}
 
 def furnished(page: Page, link: str) -> None:
     """An account, and what makes its pages worth looking at."""
-    page.goto(link)
-    page.fill("[name=name]", "Mira")
-    page.fill("[name=password]", "clouds over the sea")
-    page.get_by_role("button").last.click()
-    page.wait_for_url("**/create*")
+    begun(page, link)
     for prompt in track(PROMPTS, "making clips"):
         page.goto("/create")
         page.fill("#prompt", prompt)

@@ -42,6 +42,15 @@ def pages(page: Page) -> Iterator[str]:
         waiting += [link for link in links if link.startswith("/")]
 
 
+def begun(page: Page, link: str) -> None:
+    """Make the first account of a server, and stand on Create."""
+    page.goto(link)
+    page.fill("[name=name]", "mira")
+    page.fill("[name=password]", "clouds over the sea")
+    page.get_by_role("button", name="Make the account").click()
+    page.wait_for_url("**/create*")
+
+
 class Studio:
     """``himmel serve`` with one worker, on a free port that it keeps."""
 

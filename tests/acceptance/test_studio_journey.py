@@ -1,7 +1,7 @@
 """One maker's way through the whole studio, in a browser, on a server that is killed in the middle of it."""
 
 import pytest
-from walk import Studio
+from walk import Studio, begun
 
 
 @pytest.fixture(params=["fake", "papercut"])
@@ -25,12 +25,7 @@ def finished(page):
 
 def test_from_the_first_link_to_a_library_that_is_taken_along(studio, window, tmp_path):
     page = window(studio.address)
-    page.goto(studio.start())
-    page.fill("[name=name]", "mira")
-    page.fill("[name=password]", "clouds over the sea")
-    sent(page, "Make the account")
-
-    page.wait_for_url("**/create*")
+    begun(page, studio.start())
     page.locator(".examples a").first.click()
     assert page.input_value("#prompt")
     assert page.locator(".unknown").count() == 0, "an example that the model does not know"
