@@ -40,7 +40,7 @@ class Visitor:
     name: str
     caller: Caller
     form_word: str
-    is_fresh: bool = True
+    is_fresh: bool
 
     def check_fresh(self) -> None:
         """Raise NotConfirmed where it is to be shown anew."""
