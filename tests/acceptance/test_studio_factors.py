@@ -57,8 +57,9 @@ def stranger(idle):
     """A way to get a browser that nobody is signed in with, at http://localhost, where there are passkeys."""
     wires = []
 
-    def opened(address=idle.address.replace("127.0.0.1", "localhost")):
-        wires.append(httpx2.Client(base_url=address, headers=HTML, timeout=60))
+    def opened(address=""):
+        named = address or idle.address.replace("127.0.0.1", "localhost")
+        wires.append(httpx2.Client(base_url=named, headers=HTML, timeout=60))
         return Browser(wires[-1])
 
     yield opened
@@ -86,14 +87,15 @@ def with_password(browser, name, **fields):
 
 
 def turn_codes_on(browser):
-    """(the app, recovery codes)"""
+    """(the app, recovery codes); the app's ``used`` is the code that was used up."""
     assert browser.post("/account/factors/codes/begin").headers["location"] == "/account/factors/codes"
     page = browser.get("/account/factors/codes").text
     secret = "".join(re.findall(r"<span>([A-Z2-7]{4})</span>", page))
     app = pyotp.TOTP(secret)
     assert f"secret={secret}" in page and '<svg viewBox="0 0 ' in page
     assert browser.post("/account/factors/codes", {"code": "000000"}).status_code == 400
-    shown = browser.post("/account/factors/codes", {"code": app.now()})
+    app.used = app.now()
+    shown = browser.post("/account/factors/codes", {"code": app.used})
     assert shown.status_code == 200
     return app, re.findall(r"<code>([\w-]{14})</code>", shown.text)
 
@@ -132,7 +134,7 @@ def test_a_password_alone_is_not_enough_when_codes_are_on(idle, member, stranger
     assert half.get("/library").status_code == 303
     half.wire.cookies.delete("himmel")
     token = half.wire.cookies["himmel-half"]
-    wrong = half.wire.post("/sign-in/code", data={"code": app.now()})  # it turned codes on: used
+    wrong = half.wire.post("/sign-in/code", data={"code": app.used})  # it turned codes on
     assert wrong.status_code == 403 and "used already" in wrong.text
     right = half.wire.post("/sign-in/code", data={"code": app.at(time.time() + 30), "next": "/queue"})
     assert right.headers["location"] == "/queue" and half.get("/library").status_code == 200
@@ -158,7 +160,7 @@ def test_the_second_page_takes_no_foreign_form_and_nobody_without_a_password(mem
 
 def test_changes_ask_again_who_one_is_and_the_number_changes(idle, member):
     vera = member("vera")
-    app, recovery = turn_codes_on(vera)
+    _, recovery = turn_codes_on(vera)
     account = make_stale(idle, "vera")
     asked = {"/account/factors/codes/off": {}, "/account/factors/recovery": {}, "/account/factors/codes/begin": {}}
     asked |= {"/account/factors/passkeys": {"name": "a"}, "/account/factors/passkeys/remove": {"passkey": "a"}}
@@ -414,3 +416,13 @@ def test_there_are_no_passkeys_where_browsers_offer_none(idle, stranger):
     assert "http://localhost:" in browser.get("/account/factors").text
     assert "Sign in with a passkey" not in browser.get("/sign-in").text
     assert browser.wire.post("/sign-in/passkey/challenge", data={}).status_code == 400
+
+
+def test_an_account_goes_with_all_that_it_signed_in_with(idle, owner, stranger):
+    browser, device = owner("gone")
+    turn_codes_on(browser)
+    with_password(stranger(), "gone")  # a half session
+    assert browser.post("/account/delete", {"name": "gone"}).status_code == 303
+    assert with_password(stranger(), "gone").status_code == 403
+    other = stranger()
+    assert knock(other, device.get(asked(other))).status_code == 403

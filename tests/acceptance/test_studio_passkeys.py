@@ -1,4 +1,4 @@
-"""Passkeys in a real browser, with an authenticator that Chromium plays: added, used to sign in and to confirm, removed.
+"""Passkeys in a real browser, with an authenticator that Chromium plays: added, signs in, confirms, removed.
 
 Needs playwright and Debian's chromium; where one is missing, these are skipped. Nothing is ever downloaded for them.
 """

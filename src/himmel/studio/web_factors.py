@@ -111,7 +111,7 @@ async def remove_passkey(request: Request, server: TheServer, visitor: TheVisito
     def removed() -> Response:
         account_id, number = visitor.caller.account_id, fields.get("passkey", "")
         if not server.passkeys.remove(account_id, number):
-            raise ApiError(404, "passkey_not_found", "there is no such passkey")
+            raise ApiError(404, "not_found", "there is no such passkey")
         server.sessions.end(account_id, but=visitor.session_id, passkey_id=number)
         return _stepped_up(request, server, visitor, "removing a passkey")
 
