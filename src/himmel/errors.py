@@ -141,6 +141,13 @@ class NotSignedIn(HimmelError):
         super().__init__("sign in first")
 
 
+class NotConfirmed(HimmelError):
+    """A change of what one signs in with, from a browser that did not show lately who sits there."""
+
+    def __init__(self) -> None:
+        super().__init__("confirm first that it is you")
+
+
 class SignInRefused(HimmelError):
     """Who cannot be let in; the text says no more than is good to know."""
 

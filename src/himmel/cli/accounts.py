@@ -45,6 +45,26 @@ def change(
     typer.echo("changed")
 
 
+@accounts.command("forget-factors")
+def forget(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose account.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Take away somebody's passkeys, codes and recovery codes, who is locked out; signs out everywhere."""
+    from himmel.studio.accounts import account_of_name
+    from himmel.studio.audit import actor
+    from himmel.studio.factors import forget_factors
+
+    server = opened(data_dir)
+    account_id = account_of_name(server.database, name)
+    gone = forget_factors(server.database, account_id, actor())
+    ended = server.sessions.end(account_id)
+    app = "codes of an app" if gone["totp"] else "no codes"
+    typer.echo(f"gone: {gone['passkeys']} passkeys, {app}; {ended} browsers signed out")
+    if not server.passwords.has(account_id):
+        typer.echo(f"{name} has no password: make a key to sign in with, himmel keys create '{name}'")
+
+
 def import_clips(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="A zip or a folder of clips.")],
     account: Annotated[str | None, typer.Option(metavar="NAME", help="Whose library; the only account's.")] = None,

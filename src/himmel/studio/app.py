@@ -37,6 +37,7 @@ from himmel.studio import (
     web_clip,
     web_create,
     web_events,
+    web_factors,
     web_library,
     web_queue,
     web_recut,
@@ -88,6 +89,7 @@ PAGES = (
     web_account,
     web_belongings,
     web_events,
+    web_factors,
     web_static,
 )
 

@@ -23,10 +23,12 @@ from himmel.studio.auth import Caller, Keys
 from himmel.studio.callers import Callers
 from himmel.studio.clock import Clock
 from himmel.studio.database import Database
+from himmel.studio.factors import Factors
 from himmel.studio.intake import Intake
 from himmel.studio.jobs import Job, find_all, siblings
 from himmel.studio.metrics import Meters
 from himmel.studio.outbound import Outbound
+from himmel.studio.passkeys import Passkeys
 from himmel.studio.passwords import Passwords
 from himmel.studio.places import Places
 from himmel.studio.queue import Queue
@@ -73,10 +75,14 @@ class Server:
     meters: Meters = field(default_factory=Meters)
     speed: dict[str, float | None] = field(default_factory=dict)
     setup_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    factors: Factors = field(init=False)
+    passkeys: Passkeys = field(init=False)
     callers: Callers = field(init=False)
     looks: Together[tuple[str, str], Video | None] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.factors = Factors(self.database, self.keys.pepper)
+        self.passkeys = Passkeys(self.database, self.clock.now)
         readers = CapacityLimiter(READERS)
         self.callers = Callers(self.keys, readers)
         self.looks = Together(self._look, readers)

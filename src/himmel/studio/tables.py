@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Column,
     Float,
     ForeignKey,
@@ -124,6 +125,50 @@ sessions = Table(
     Column("created_at", Float, nullable=False),
     Column("last_seen", Float, nullable=False),
     Column("ended_at", Float),
+    Column("confirmed_at", Float),  # when it was last shown who sits there, with all that signing in asks for
+    Column("passkey_id", String(32)),  # that it was begun with, if it was one: it ends with it
+)
+
+# Browsers that gave the right password and still owe a code.
+half_sessions = Table(
+    "half_sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # of what the cookie holds
+    Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("created_at", Float, nullable=False),
+)
+
+# Codes of an authenticator app: one to an account.
+totp = Table(
+    "totp",
+    metadata,
+    Column("account_id", String(32), ForeignKey("accounts.id"), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),  # the shared secret, encrypted with a key that is not in here
+    Column("created_at", Float, nullable=False),
+    Column("enabled_at", Float),  # None until a right code was given
+    Column("last_step", Integer, nullable=False),  # of 30 seconds: no code of it, or of one before, is good any more
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("account_id", String(32), ForeignKey("accounts.id"), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("used_at", Float),
+)
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("credential_id", String(1400), nullable=False, unique=True),  # as base64url
+    Column("public_key", LargeBinary, nullable=False),  # COSE
+    Column("sign_count", BigInteger, nullable=False),
+    Column("host", String(255), nullable=False),  # that it is good for: the relying party's id
+    Column("name", String(80), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("last_used", Float),
 )
 
 folders = Table(

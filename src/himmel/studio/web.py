@@ -7,10 +7,12 @@ is stands in ``sessions``. A session is good for pages alone: the API knows keys
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import logging
 import re
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,10 +26,11 @@ from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from himmel import logs
-from himmel.errors import ApiError, ForeignForm, HimmelError, NotSignedIn, SignInRefused
+from himmel.errors import ApiError, ForeignForm, HimmelError, NotConfirmed, NotSignedIn, SignInRefused
 from himmel.studio.auth import Terms
 from himmel.studio.bodies import read_body
 from himmel.studio.content import Download, Good
+from himmel.studio.passkeys import Place
 from himmel.studio.server import Server, server_of
 from himmel.studio.sessions import IDLE_SECONDS, Visitor
 from himmel.studio.texts import LANGUAGES, catalogue, duration, language_of, moment, span
@@ -49,7 +52,8 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }
-STATUS = {NotSignedIn: 401, SignInRefused: 403, ForeignForm: 403}
+STATUS = {NotSignedIn: 401, SignInRefused: 403, ForeignForm: 403, NotConfirmed: 403}
+CODES: dict[type[HimmelError], str] = {NotConfirmed: "not_confirmed"}
 
 
 class PageRoute(APIRoute):
@@ -131,17 +135,36 @@ def check_origin(request: Request) -> None:
         raise ForeignForm
 
 
-def cookie_name(request: Request) -> str:
-    """What the cookie of a session is called."""
-    return SECURE_COOKIE if request.url.scheme == "https" else PLAIN_COOKIE
+def cookie_name(request: Request, use: str = "") -> str:
+    """What the cookie of a session is called, or one for another ``use``."""
+    return (SECURE_COOKIE if request.url.scheme == "https" else PLAIN_COOKIE) + use
 
 
 def signed_in(request: Request, response: Response, token: str) -> Response:
     """The same answer with a session's cookie."""
+    return with_cookie(request, response, cookie_name(request), token, IDLE_SECONDS)
+
+
+def with_cookie(request: Request, response: Response, name: str, value: str, seconds: float) -> Response:
+    """The same answer with a cookie that scripts cannot read; without it where ``value`` is empty."""
     secure = request.url.scheme == "https"
-    kept = {"max_age": int(IDLE_SECONDS), "path": "/", "secure": secure, "httponly": True}
-    response.set_cookie(cookie_name(request), token, samesite="lax", **kept)  # type: ignore[arg-type]
+    seconds = int(seconds) if value else 0
+    response.set_cookie(name, value, seconds, path="/", secure=secure, httponly=True, samesite="lax")
     return response
+
+
+def place_of(request: Request) -> Place | None:
+    """Where the browser sees this server, if it offers passkeys there: over https or on this machine, under a name."""
+    host, scheme = request.headers.get("host", ""), request.url.scheme
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return None
+    with suppress(ValueError):
+        ipaddress.ip_address(name)
+        return None
+    own = name == "localhost" or name.endswith(".localhost")
+    return Place(name, f"{scheme}://{host.lower()}") if name and (scheme == "https" or own) else None
 
 
 def address_of(request: Request) -> str:
@@ -197,8 +220,11 @@ def trouble(request: Request, error: HimmelError) -> Response:
     """The answer of an error: on to signing in, a page, or JSON for scripts."""
     status = error.status if isinstance(error, ApiError) else STATUS.get(type(error), 400)
     if "text/html" not in request.headers.get("accept", ""):
-        code = error.code if isinstance(error, ApiError) else "refused"
+        code = error.code if isinstance(error, ApiError) else CODES.get(type(error), "refused")
         return JSONResponse({"error": {"message": str(error), "code": code}}, status, HEADERS)
+    if isinstance(error, NotConfirmed):
+        before = request.url if request.method == "GET" else urlsplit(request.headers.get("referer", ""))
+        return go_to(f"/account/confirm?next={quote(safe_path(before.path), safe='')}")
     if isinstance(error, NotSignedIn):
         asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         wanted = f"?next={quote(safe_path(asked), safe='')}" if request.method == "GET" else ""

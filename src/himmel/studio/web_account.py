@@ -39,6 +39,8 @@ async def password(request: Request, server: TheServer, visitor: TheVisitor) -> 
 
     def changed() -> Response:
         check_whole(visitor)
+        if not server.passwords.has(visitor.caller.account_id):
+            visitor.check_fresh()
         try:
             server.passwords.change(visitor.caller.account_id, old, new)
         except BadRequest as error:
@@ -117,6 +119,7 @@ def account_page(
 ) -> Response:
     """The page; with what went wrong, a key that was just made, or what came of an import."""
     number, now = visitor.caller.account_id, server.queue.now()
+    mine = server.passkeys.of(number)
     good = [row for row in server.keys.list(number) if row.revoked_at is None]
     with server.database.read() as connection:
         spent = {row.id: used(connection, row.id, now) for row in good}
@@ -134,6 +137,9 @@ def account_page(
         languages=NAMES,
         largest=server.settings.import_bytes / 1e9,
         has_password=server.passwords.has(number),
+        passkeys={row.id: row.name for row in mine},
+        codes=server.factors.is_on(number),
+        codes_left=server.factors.codes_left(number),
     )
 
 

@@ -5,8 +5,9 @@ from sqlalchemy import select
 
 from himmel.errors import BadRequest, SignInRefused
 from himmel.studio.auth import Keys
-from himmel.studio.passwords import TRIES, TRIES_SECONDS, WRONG, Passwords
+from himmel.studio.passwords import WRONG, Passwords
 from himmel.studio.tables import accounts, passwords
+from himmel.studio.tries import TRIES, TRIES_SECONDS
 
 GOOD = "a long night in june"
 

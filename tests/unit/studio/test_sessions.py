@@ -5,11 +5,12 @@ import time
 import pytest
 from sqlalchemy import select, update
 
-from himmel.errors import NotSignedIn
+from himmel.errors import NotConfirmed, NotSignedIn
 from himmel.studio.accounts import change_account
 from himmel.studio.auth import Keys, Terms
-from himmel.studio.sessions import IDLE_SECONDS, Sessions
-from himmel.studio.tables import accounts, sessions
+from himmel.studio.passwords import Passwords
+from himmel.studio.sessions import FRESH_SECONDS, HALF_SECONDS, IDLE_SECONDS, Sessions
+from himmel.studio.tables import accounts, half_sessions, sessions
 
 
 @pytest.fixture
@@ -84,3 +85,60 @@ def test_a_suspended_account_is_signed_out(book, anna, ring, database):
     change_account(database, anna, suspended=True)
     with pytest.raises(NotSignedIn):
         book.visitor(token)
+
+
+def test_a_half_session_is_none_and_is_over_soon(book, anna, clock, database):
+    half = book.begin_half(anna)
+    assert book.half(half) == anna
+    with pytest.raises(NotSignedIn):
+        book.visitor(half)
+    with pytest.raises(NotSignedIn):
+        book.half(book.begin(anna, ""))
+    book.end_half(half)
+    for ended in (lambda: book.half(half), lambda: book.end_half(half)):
+        with pytest.raises(NotSignedIn):
+            ended()
+    half = book.begin_half(anna)
+    book.end(anna)  # everything of the account, as after a new password
+    with pytest.raises(NotSignedIn):
+        book.half(half)
+    late = book.begin_half(anna)
+    clock[0] += HALF_SECONDS + 1
+    with pytest.raises(NotSignedIn):
+        book.half(late)
+    book.begin_half(anna)
+    with database.read() as connection:
+        assert len(connection.execute(select(half_sessions)).all()) == 1
+
+
+def test_confirming_gives_another_token_and_holds_for_a_while(book, anna, clock):
+    first = book.begin(anna, "")
+    book.visitor(first).check_fresh()
+    clock[0] += FRESH_SECONDS + 1
+    stale = book.visitor(first)
+    with pytest.raises(NotConfirmed):
+        stale.check_fresh()
+    second = book.renew(stale, "password")
+    with pytest.raises(NotSignedIn):
+        book.visitor(first)
+    again = book.visitor(second)
+    again.check_fresh()
+    assert again.session_id == stale.session_id and again.form_word != stale.form_word
+    book.end(anna)
+    with pytest.raises(NotSignedIn):
+        book.renew(again, "password")
+
+
+def test_a_key_that_was_found_is_not_enough_to_change_how_one_signs_in(book, ring, anna, database):
+    key = ring.caller(f"Bearer {ring.create('anna')}")
+    assert book.visitor(book.begin(anna, "", key.key_id)).is_fresh  # there is nothing else yet
+    Passwords(database).change(anna, "", "a long night in june")
+    assert not book.visitor(book.begin(anna, "", key.key_id)).is_fresh
+
+
+def test_sessions_end_with_their_passkey(book, anna):
+    one, two = (book.begin(anna, "", passkey_id=name) for name in ("pass_a", "pass_b"))
+    assert book.end(anna, passkey_id="pass_a") == 1
+    assert book.visitor(two).caller.key_id is None
+    with pytest.raises(NotSignedIn):
+        book.visitor(one)

@@ -1,0 +1,122 @@
+"""Passkeys in a real browser, with an authenticator that Chromium plays: added, signs in, confirms, removed.
+
+Needs playwright and Debian's chromium; where one is missing, these are skipped. Nothing is ever downloaded for them.
+"""
+
+import shutil
+
+import pytest
+from sqlalchemy import update
+
+from himmel.studio.tables import sessions
+
+api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: apt-get install chromium")
+DEVICE = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def studio(serving):
+    with serving("sqlite") as running:
+        yield running
+
+
+@pytest.fixture
+def page(chromium, studio):
+    """A page at http://localhost, signed in with a key; whatever the browser complains of fails the test."""
+    address = studio.address.replace("127.0.0.1", "localhost")
+    context = chromium.new_context(base_url=address, viewport={"width": 390, "height": 844})
+    context.set_default_timeout(60_000)
+    page, complaints = context.new_page(), []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda told: complaints.append(told.text) if "Content Security Policy" in told.text else None)
+    page.goto("/sign-in")
+    page.get_by_text("With a key instead").click()
+    page.fill("[name=key]", studio.server.keys.create("maker"))
+    page.get_by_role("button", name="Sign in with the key").click()
+    page.wait_for_url("**/create")
+    yield page
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def device(page):
+    """The authenticator: what it is told over the protocol that browsers are driven by."""
+    wire = page.context.new_cdp_session(page)
+    wire.send("WebAuthn.enable")
+    number = wire.send("WebAuthn.addVirtualAuthenticator", {"options": DEVICE})["authenticatorId"]
+    return lambda act, **given: wire.send(f"WebAuthn.{act}", {"authenticatorId": number, **given})
+
+
+def add(page, name):
+    page.goto("/account/factors")
+    page.fill("form[data-passkey] [name=name]", name)
+    page.get_by_role("button", name="Add a passkey").click()
+
+
+def test_a_passkey_is_added_signs_in_confirms_and_is_removed(studio, page, device):
+    add(page, "this laptop")
+    page.locator(".list b").get_by_text("this laptop").wait_for()
+    [credential] = device("getCredentials")["credentials"]
+    assert credential["isResidentCredential"] and credential["rpId"] == "localhost"
+    add(page, "again")
+    page.get_by_role("alert").get_by_text("has a passkey for you already").wait_for()
+
+    page.goto("/account")
+    page.get_by_role("button", name="Sign out", exact=True).first.click()
+    page.wait_for_url("**/sign-in")
+    page.goto("/sign-in?next=/queue")
+    device("setUserVerified", isUserVerified=False)  # a finger that the device does not know
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    page.get_by_role("alert").get_by_text("was not used").wait_for()
+    device("setUserVerified", isUserVerified=True)
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    page.wait_for_url("**/queue")
+
+    with studio.server.database.write() as connection:
+        connection.execute(update(sessions).values(confirmed_at=1.0))
+    page.goto("/account/factors")
+    page.wait_for_url("**/account/confirm?*")
+    page.get_by_role("button", name="Use a passkey").click()
+    page.wait_for_url("**/account/factors")
+    assert device("getCredentials")["credentials"][0]["signCount"] > credential["signCount"]
+    page.get_by_role("button", name="Remove this laptop").click()
+    page.locator(".list b").wait_for(state="detached")
+    page.goto("/sign-in")
+    assert page.get_by_role("button", name="Sign in with a passkey").count() == 0  # nobody has one here
+
+
+def test_a_passkey_that_the_server_does_not_know_is_refused(studio, page, device):
+    add(page, "kept")
+    page.locator(".list b").get_by_text("kept").wait_for()
+    [credential] = device("getCredentials")["credentials"]
+    device("removeCredential", credentialId=credential["credentialId"])
+    other = {**credential, "credentialId": "c3RyYW5nZXI=", "signCount": 7}
+    device("addCredential", credential=other)
+    page.context.clear_cookies()
+    page.goto("/sign-in")
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    page.get_by_role("alert").get_by_text("not accepted").wait_for()
+
+
+def test_the_pages_fit_a_phone(page):
+    for path in ("/account/factors", "/account/confirm", "/account"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
