@@ -67,6 +67,7 @@ QUIET = {
     ("GET", "/static/{version}/{name}"),
     ("GET", "/clips/{video_id}/{name}.{ending}"),
     ("GET", "/events/latest"),
+    ("GET", "/operator/workers"),
     ("POST", "/workers/claim"),
     ("POST", "/workers/jobs/{job_id}/beat"),
 }

@@ -76,7 +76,9 @@ def entries(connection: Connection, since: float = 0.0) -> list[Row[Any]]:
     return list(connection.execute(select(audit).where(audit.c.at >= since).order_by(audit.c.number)))
 
 
-def search(connection: Connection, account_id: str = "", act: str = "", before: int = 0, most: int = 100) -> list[Row[Any]]:
+def search(
+    connection: Connection, account_id: str = "", act: str = "", before: int = 0, most: int = 100
+) -> list[Row[Any]]:
     """The latest acts, newest first: those by or on an account, of a kind, from before a number on."""
     query = select(audit)
     if account_id:

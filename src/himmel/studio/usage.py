@@ -6,10 +6,10 @@ Owns: adding this up from jobs, files and the store, for who looks after the ser
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import Any
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from himmel.errors import ApiError
 from himmel.studio.jobs import FINAL, Status
@@ -29,7 +29,7 @@ def computed(connection: Connection) -> dict[str, float]:
 
 
 def stored(server: Server) -> dict[str, int] | None:
-    """Bytes of clips and files by account; None where the store cannot be reached. What an account has twice lies once."""
+    """Bytes of clips and files by account, what one has twice counted once; None where the store cannot be reached."""
     found: dict[str, set[str]] = defaultdict(set)
     with server.database.read() as connection:
         clips = select(jobs.c.account_id, jobs.c.results)
@@ -76,13 +76,21 @@ def worked(connection: Connection, now: float, seconds: float = HOUR) -> Counter
     return total
 
 
-def waiting(connection: Connection, now: float) -> Row[Any]:
-    """The queue as a whole: ``queued``, ``running``, and ``age``, seconds that the oldest waiting job has waited."""
+@dataclass(frozen=True)
+class Load:
+    """The queue as a whole: jobs that wait and run, and how many seconds the oldest waiting one has waited."""
+
+    queued: int
+    running: int
+    age: float
+
+
+def load(connection: Connection, now: float) -> Load:
+    """How much there is to do."""
     oldest = select(func.min(jobs.c.created_at)).where(jobs.c.status == Status.QUEUED).scalar_subquery()
     running = select(func.count()).where(jobs.c.status == Status.IN_PROGRESS).scalar_subquery()
     queued = select(func.coalesce(func.sum(accounts.c.queued), 0)).scalar_subquery()
-    line = select(queued.label("queued"), running.label("running"), func.coalesce(now - oldest, 0.0).label("age"))
-    return connection.execute(line).one()
+    return Load(*connection.execute(select(queued, running, func.coalesce(now - oldest, 0.0))).one())
 
 
 def bytes_said(count: float) -> str:

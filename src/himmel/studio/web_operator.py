@@ -1,7 +1,7 @@
 """Operator: the pages for who looks after the server. Who may see them, and what they have in common.
 
-Owns: the gate, and asking once more before what cannot be undone. The pages stand in ``web_operator_accounts``, ``_queue``,
-``_load`` and ``_log``; what they do is what ``/v1/admin`` and the command line do, by the same functions.
+Owns: the gate, and asking once more before what cannot be undone. The pages stand in ``web_operator_accounts``,
+``_queue``, ``_load`` and ``_log``; what they do is what ``/v1/admin`` and the command line do, by the same functions.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ def home(visitor: TheOperator) -> Response:
     return go_to("/operator/accounts")
 
 
-def asked_first(request: Request, fields: dict[str, Any], act: str, back: str) -> Response | None:
+def asked_first(request: Request, fields: dict[str, Any], act: str, what: str, back: str) -> Response | None:
     """A page that asks whether a form is meant, and sends it again if it is; None where that was asked already.
 
-    ``act`` is one that ``operator_sure.html`` has words for, ``back`` the page to go to if it is not meant.
+    ``act`` is one that ``operator_sure.html`` has words for, ``what`` it is done to, ``back`` where to go if it is not
+    meant.
     """
     if fields.get("sure") == "1":
         return None
     kept = {name: value for name, value in fields.items() if isinstance(value, str)}
-    return page(request, "operator_sure.html", kept=kept, act=act, back=back)
+    return page(request, "operator_sure.html", kept=kept, act=act, what=what, back=back)

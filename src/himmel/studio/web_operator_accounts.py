@@ -80,8 +80,7 @@ async def change(account_id: str, request: Request, server: TheServer, visitor: 
         jobs, seconds = _number(fields, "open_jobs"), _number(fields, "daily_seconds")
         limits = Terms(open_jobs=jobs, daily_seconds=None if seconds is None else float(seconds))
         if (role, share) != (account.role, account.weight):
-            new = {"role": role if role != account.role else None, "weight": share}
-            change_account(server.database, account_id, **new)
+            change_account(server.database, account_id, role=role if role != account.role else None, weight=share)
         if (limits.open_jobs, limits.daily_seconds) != (account.open_jobs, account.daily_seconds):
             limit_account(server.database, account_id, limits)
 
@@ -104,13 +103,20 @@ async def suspend(account_id: str, request: Request, server: TheServer, visitor:
 async def revoke(account_id: str, request: Request, server: TheServer, visitor: TheOperator) -> Response:
     """End one of its keys, once that was asked."""
     fields = await form_of(request, visitor)
-    if asking := asked_first(request, fields, "revoke", f"{HERE}/{account_id}"):
+    number = str(fields.get("key", ""))
+
+    def asked() -> Response | None:
+        account = _may(server, visitor, account_id)
+        good = [row.name for row in server.keys.list(account_id) if row.id == number and row.revoked_at is None]
+        if not good:
+            raise ApiError(404, "key_not_found", "there is no such key that is still good")
+        return asked_first(request, fields, "revoke", f"{account.name}: {good[0]} · {number}", f"{HERE}/{account_id}")
+
+    if asking := await run_in_threadpool(asked):
         return asking
 
     def revoked() -> None:
-        _may(server, visitor, account_id)
-        if not server.keys.revoke(str(fields.get("key", "")), account_id):
-            raise ApiError(404, "key_not_found", "there is no such key that is still good")
+        server.keys.revoke(number, account_id)
 
     return await _done(request, server, visitor, account_id, revoked)
 
@@ -186,7 +192,7 @@ def _list_page(
         by_account.setdefault(key.account_id, []).append(key)
     room = {row.id: bytes_said(kept.get(row.id, 0)) for row in rows} if kept is not None else {}
     until = {row.id: invitations.open_until(by_account[row.id]) for row in rows}
-    told = {"accounts": rows, "spent": spent, "room": room, "until": until, "roles": ROLES}
+    told: dict[str, Any] = {"accounts": rows, "spent": spent, "room": room, "until": until, "roles": ROLES}
     told |= {"problem": problem, "link": link, "invited": invited, "days": invitations.DAYS}
     return page(request, "operator_accounts.html", status, **told)
 

@@ -19,7 +19,7 @@ from himmel.studio.doctor import look
 from himmel.studio.jobs import Status
 from himmel.studio.server import Server
 from himmel.studio.tables import jobs
-from himmel.studio.usage import HOUR, bytes_said, waiting, worked
+from himmel.studio.usage import HOUR, bytes_said, load, worked
 from himmel.studio.web import PageRoute, page
 from himmel.studio.web_operator import TheOperator
 from himmel.studio.workers import State
@@ -33,7 +33,7 @@ def workers(request: Request, server: TheServer, visitor: TheOperator) -> Respon
     """The workers, those who are there first; the queue and the disk."""
     now = server.queue.now()
     with server.database.read() as connection:
-        line, busy = waiting(connection, now), worked(connection, now)
+        line, busy = load(connection, now), worked(connection, now)
     running = others_jobs(server, jobs.c.status == Status.IN_PROGRESS, MOST)
     made = {job.worker: OthersJob.of(job) for job in running}
     found = [(row, server.workers.state(row), made.get(row.name), busy[row.name]) for row in server.workers.all()]

@@ -57,20 +57,32 @@ def settings(request: Request, server: TheServer, visitor: TheOperator) -> Respo
             "meaning": MEANING[one.name],
             "origin": origin(server.settings, one.name),
             "variable": variable(one.name),
+            "flag": f"--{one.name.replace('_', '-')}",
         }
         for one in fields(Settings)
     ]
     changed = [row for row in rows if row["origin"]]
     usual = [row for row in rows if not row["origin"]]
-    told = {"changed": changed, "usual": usual, "file": server.settings.data_dir / FILE}
+    told: dict[str, Any] = {"changed": changed, "usual": usual, "file": server.settings.data_dir / FILE}
     return page(request, "operator_settings.html", draining=server.queue.draining(), **told)
 
 
 def _entry(row: Any) -> dict[str, Any]:
     """A row of the log; what only a machine would ask for is left out."""
-    details = {name: value for name, value in row.details.items() if name != "request_id"}
-    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row.at))
-    return {"number": row.number, "at": at, "who": row.who, "act": row.act, "subject": row.subject, "details": details}
+    details = {name: _told(name, value) for name, value in row.details.items() if name != "request_id"}
+    kept = {"number": row.number, "who": row.who, "act": row.act, "subject": row.subject}
+    return kept | {"at": _moment(row.at), "details": details}
+
+
+def _told(name: str, value: Any) -> str:
+    """One of the details of an act: times as times, lists as lists."""
+    if name.endswith("_at") and isinstance(value, float):
+        return _moment(value)
+    return ", ".join(map(str, value)) or "–" if isinstance(value, list) else "–" if value is None else str(value)
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def _shown(settings: Settings, name: str) -> str:

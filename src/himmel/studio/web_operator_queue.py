@@ -5,6 +5,8 @@ Owns: this page. Of others' jobs it knows what ``/v1/admin/jobs`` tells: prompts
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import ColumnElement, select
@@ -16,7 +18,7 @@ from himmel.studio.api_videos import TheServer
 from himmel.studio.jobs import FINAL, Status
 from himmel.studio.server import Server, set_draining
 from himmel.studio.tables import jobs
-from himmel.studio.usage import waiting
+from himmel.studio.usage import load
 from himmel.studio.web import PageRoute, form_of, go_to, page
 from himmel.studio.web_operator import TheOperator, asked_first
 
@@ -38,8 +40,12 @@ def queue(request: Request, server: TheServer, visitor: TheOperator) -> Response
     poisoned = (jobs.c.error_code == "worker_lost") & (jobs.c.completed_at > now - LATELY)
     known = sorted(set(mine) & set(rows), key=lambda number: (rows[number].served, number))
     with server.database.read() as connection:
-        line = waiting(connection, now)
-    told = {"accounts": rows, "groups": [(rows[number], mine[number]) for number in known], "line": line}
+        line = load(connection, now)
+    told: dict[str, Any] = {
+        "accounts": rows,
+        "groups": [(rows[number], mine[number]) for number in known],
+        "line": line,
+    }
     told |= {"most": MOST_OF_ONE, "poisoned": _jobs(server, poisoned, MOST_POISONED)}
     return page(request, "operator_queue.html", draining=server.queue.draining(), **told)
 
@@ -48,11 +54,11 @@ def queue(request: Request, server: TheServer, visitor: TheOperator) -> Response
 async def cancel(request: Request, server: TheServer, visitor: TheOperator) -> Response:
     """Stop somebody's job, once that was asked."""
     fields = await form_of(request, visitor)
-    if asking := asked_first(request, fields, "cancel", HERE):
+    number = str(fields.get("job", ""))[:80]
+    if asking := asked_first(request, fields, "cancel", number, HERE):
         return asking
-    number = str(fields.get("job", ""))
     if await run_in_threadpool(server.queue.cancel, number) is None:
-        raise ApiError(404, "job_not_found", f"there is no job '{number[:80]}'")
+        raise ApiError(404, "job_not_found", f"there is no job '{number}'")
     return go_to(HERE)
 
 
@@ -60,11 +66,11 @@ async def cancel(request: Request, server: TheServer, visitor: TheOperator) -> R
 async def cancel_all(request: Request, server: TheServer, visitor: TheOperator) -> Response:
     """Stop all that waits of one account, once that was asked; what runs goes on."""
     fields = await form_of(request, visitor)
-    if asking := asked_first(request, fields, "cancel-all", HERE):
+    account = await run_in_threadpool(find_account, server.database, str(fields.get("account", "")))
+    if asking := asked_first(request, fields, "cancel-all", account.name, HERE):
         return asking
 
     def cancelled() -> None:
-        account = find_account(server.database, str(fields.get("account", "")))
         mine = (jobs.c.account_id == account.id) & (jobs.c.status == Status.QUEUED)
         with server.database.read() as connection:
             found = list(connection.scalars(select(jobs.c.id).where(mine, jobs.c.deleted_at.is_(None))))

@@ -13,4 +13,5 @@ async function look() {
   } catch { /* it is asked again */ }
 }
 
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest", behavior: "instant" });
 if (fresh()) setInterval(look, 1000 * SECONDS);
