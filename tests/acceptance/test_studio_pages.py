@@ -17,7 +17,7 @@ from himmel.studio.auth import Terms
 PASSWORD = "a long night in june"
 NASTY = "a cat <script>alert(1)</script> \"'><img src=x onerror=alert(1)>"
 SMALL = {"prompt": "a cat", "seconds": "1", "size": "64x48", "n": "1", "turbo": "false"}
-OPEN = {"/", "/sign-in", "/theme", "/favicon.ico", "/static/{version}/{name}"}  # for whoever asks
+OPEN = {"/", "/sign-in", "/theme", "/favicon.ico", "/static/{version}/{name}", "/invite/{token}"}  # for whoever asks
 OPEN |= {"/sign-in/code", "/sign-in/passkey", "/sign-in/passkey/challenge"}  # see test_studio_factors
 
 
@@ -89,7 +89,7 @@ def routes():
 
 
 def filled(path, number):
-    names = {"video_id": number, "name": "video", "ending": "mp4", "kept": "x"}
+    names = {"video_id": number, "name": "video", "ending": "mp4", "kept": "x", "account_id": "acct_x"}
     return re.sub(r"\{(\w+)\}", lambda found: names[found[1]], path)
 
 

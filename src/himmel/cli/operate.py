@@ -121,17 +121,13 @@ def drain(
     off: Annotated[bool, typer.Option("--off", help="Give out jobs again.")] = False,
 ) -> None:
     """Give out no more jobs and wait until none runs, so that the server can be stopped and nothing is done twice."""
-    from himmel.studio.audit import keep
-    from himmel.studio.server import DRAINING
+    from himmel.studio.server import set_draining
 
     server = opened(data_dir)
-    flag = server.settings.data_dir / DRAINING
-    keep(server.database, "drain.off" if off else "drain.on", "server")
+    set_draining(server, not off)
     if off:
-        flag.unlink(missing_ok=True)
         typer.echo("jobs are given out again")
         return
-    flag.touch()
     running = -1
     while left := server.queue.running():
         if left != running:

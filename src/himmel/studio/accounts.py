@@ -1,6 +1,7 @@
 """Accounts as their operators see them: who there is, what they use, and what of them may be changed.
 
-Owns: changing roles and weights, suspending, deleting. Making accounts is ``auth``'s.
+Owns: changing roles, weights and limits, suspending, deleting, and whose account is whose to change. Making accounts is
+``auth``'s, inviting people ``invitations``'.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, Row, delete, func, select, true, update
 
 from himmel.errors import ApiError, BadRequest
 from himmel.studio.audit import actor, record
-from himmel.studio.auth import ROLES
+from himmel.studio.auth import ROLES, Caller, Terms
 from himmel.studio.database import Database
 from himmel.studio.jobs import Status
 from himmel.studio.tables import (
@@ -63,6 +64,12 @@ def no_account(account_id: str) -> ApiError:
     return ApiError(404, "account_not_found", f"there is no account '{account_id[:80]}'")
 
 
+def check_may_change(caller: Caller, account: Row[Any], role: str | None = None) -> None:
+    """Raise ApiError (403) unless an operator may change this account, and give it a role where one is named."""
+    if caller.role != "owner" and (role is not None or account.role == "owner"):
+        raise ApiError(403, "role_missing", "roles, and owners, are for the owner to change")
+
+
 def change_account(
     database: Database,
     account_id: str,
@@ -89,6 +96,15 @@ def change_account(
         if changes:
             connection.execute(update(accounts).where(accounts.c.id == account_id).values(**changes))
             record(connection, actor(), "account.changed", account_id, **changes)
+
+
+def limit_account(database: Database, account_id: str, limits: Terms) -> None:
+    """Give an account these numbers of ``limits`` for all that it does; None is any. Raises ApiError (404)."""
+    changes = {"open_jobs": limits.open_jobs, "daily_seconds": limits.daily_seconds}
+    with database.write() as connection:
+        if not connection.execute(update(accounts).where(accounts.c.id == account_id).values(**changes)).rowcount:
+            raise no_account(account_id)
+        record(connection, actor(), "account.limited", account_id, **changes)
 
 
 def check_may_go(connection: Connection, account_id: str) -> Row[Any]:

@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field, StrictBool
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Row, select
 
 from himmel.errors import ApiError
-from himmel.studio.accounts import change_account, find_account, list_accounts
+from himmel.studio.accounts import change_account, check_may_change, find_account, list_accounts
 from himmel.studio.api_videos import TheOperator, TheServer
 from himmel.studio.bodies import StrictRoute
 from himmel.studio.jobs import Job, Status
-from himmel.studio.server import operator_of
+from himmel.studio.server import Server, operator_of
 from himmel.studio.tables import jobs
 
 router = APIRouter(route_class=StrictRoute, prefix="/v1/admin", tags=["admin"], dependencies=[Depends(operator_of)])
@@ -97,8 +97,7 @@ def listed(server: TheServer) -> AccountList:
 @router.post("/accounts/{account_id}")
 def change(account_id: str, body: Changes, server: TheServer, caller: TheOperator) -> Account:
     """Give an account another role or weight, suspend it, or let it go on."""
-    if caller.role != "owner" and (body.role is not None or find_account(server.database, account_id).role == "owner"):
-        raise ApiError(403, "role_missing", "roles, and owners, are for the owner to change")
+    check_may_change(caller, find_account(server.database, account_id), body.role)
     change_account(server.database, account_id, **body.model_dump())
     server.callers.forget()
     return Account.of(find_account(server.database, account_id))
@@ -108,9 +107,14 @@ def change(account_id: str, body: Changes, server: TheServer, caller: TheOperato
 def open_jobs(server: TheServer, limit: Annotated[int, Field(ge=1, le=1000)] = 100) -> JobList:
     """Jobs of all accounts that run or wait, running ones first."""
     still = jobs.c.status.in_((Status.IN_PROGRESS, Status.QUEUED))
+    return JobList(data=[OthersJob.of(job) for job in others_jobs(server, still, limit)])
+
+
+def others_jobs(server: Server, which: ColumnElement[bool], limit: int) -> list[Job]:
+    """Jobs of all accounts, running ones first, then as they came."""
     with server.database.read() as connection:
-        rows = connection.execute(select(jobs).where(still).order_by(jobs.c.status, jobs.c.created_at).limit(limit))
-        return JobList(data=[OthersJob.of(Job.of(row)) for row in rows])
+        rows = connection.execute(select(jobs).where(which).order_by(jobs.c.status, jobs.c.created_at).limit(limit))
+        return [Job.of(row) for row in rows]
 
 
 @router.post("/jobs/{job_id}/cancel")

@@ -37,17 +37,18 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 @router.get("")
 def listed(server: TheServer, caller: TheCaller) -> Models:
     """The server's model and the names that stand for it."""
-    return Models(data=[Model(id=name) for name in _names(server)])
+    return Models(data=[Model(id=name) for name in names_of(server)])
 
 
 @router.get("/{model}")
 def retrieve(model: str, server: TheServer, caller: TheCaller) -> Model:
     """One model by its name."""
-    if model not in _names(server):
+    if model not in names_of(server):
         raise ApiError(404, "model_not_found", f"there is no model '{model[:80]}'", param="model")
     return Model(id=model)
 
 
-def _names(server: Server) -> list[str]:
+def names_of(server: Server) -> list[str]:
+    """The server's model, and the names that stand for it or for another."""
     aliases = [pair.split("=", 1)[0] for pair in server.settings.aliases.split(",") if "=" in pair]
     return [server.settings.model, *aliases]

@@ -76,6 +76,26 @@ def entries(connection: Connection, since: float = 0.0) -> list[Row[Any]]:
     return list(connection.execute(select(audit).where(audit.c.at >= since).order_by(audit.c.number)))
 
 
+def search(
+    connection: Connection, account_id: str = "", act: str = "", before: int = 0, most: int = 100
+) -> list[Row[Any]]:
+    """The latest acts, newest first: those by or on an account, of a kind, from before a number on."""
+    query = select(audit)
+    if account_id:
+        owned = audit.c.details["account"].as_string()
+        query = query.where((audit.c.who == account_id) | (audit.c.subject == account_id) | (owned == account_id))
+    if act:
+        query = query.where(audit.c.act == act)
+    if before:
+        query = query.where(audit.c.number < before)
+    return list(connection.execute(query.order_by(audit.c.number.desc()).limit(most)))
+
+
+def kinds(connection: Connection) -> list[str]:
+    """The kinds of acts that there are."""
+    return list(connection.scalars(select(audit.c.act).distinct().order_by(audit.c.act)))
+
+
 def broken(connection: Connection) -> int | None:
     """The number of the first row that does not follow from the one before; None where the chain is whole."""
     before, expected = "", 1

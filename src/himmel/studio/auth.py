@@ -142,6 +142,13 @@ class Keys:
             connection.execute(passwords.insert().values(**row))
             return account_id
 
+    def invite(self, name: str, terms: Terms) -> str:
+        """Make an account of a name that is new here, and a first key for it; gives the key. Raises BadRequest."""
+        with self.database.write() as connection:
+            if connection.scalar(select(accounts.c.id).where(accounts.c.name == name)):
+                raise BadRequest(f"there is an account '{name}' already; give the new one another name")
+            return self._insert(connection, _account(connection, _checked(name)), "invitation", terms)
+
     def create_for(self, account_id: str, name: str, terms: Terms) -> str:
         """Make a key for an account that signed in; gives the key. Raises BadRequest."""
         with self.database.write() as connection:

@@ -21,7 +21,7 @@ from himmel.errors import ApiError
 from himmel.studio.audit import actor, record
 from himmel.studio.database import Database
 from himmel.studio.jobs import FINAL, Job, Status, find, first, move, tell
-from himmel.studio.limits import check_limits
+from himmel.studio.limits import check_account_limits, check_limits
 from himmel.studio.tables import accounts, jobs, previews, workers
 from himmel.studio.webhooks import announce
 
@@ -62,13 +62,14 @@ class Queue:
 
         ``cost`` in compute-seconds, of each; ``once`` an idempotency key and the digest of the body that came with
         it: the same pair gives the job of the first time. Raises ApiError where that key came with another body
-        before, where the account has too many jobs waiting, or where the API key is at its limits.
+        before, where the account has too many jobs waiting, or where it or the API key is at its limits.
         """
         with self.database.write() as connection:
             account = connection.execute(select(accounts).where(accounts.c.id == account_id).with_for_update()).one()
             if once and (known := _accepted_before(connection, account_id, *once)):
                 return known
             self._check_room(account.queued, len(requests))
+            check_account_limits(connection, account, len(requests), cost, self.now())
             if key_id:
                 check_limits(connection, key_id, len(requests), cost, self.now())
             if account.queued == 0:

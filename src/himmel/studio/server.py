@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from himmel import logs
 from himmel.errors import ApiError
 from himmel.studio.alarm import Alarm
+from himmel.studio.audit import keep
 from himmel.studio.auth import Caller, Keys
 from himmel.studio.callers import Callers
 from himmel.studio.clock import Clock
@@ -157,6 +158,16 @@ class Server:
                 for job, video in zip(found, self._shown(connection, found), strict=True)
             }
         return [shown.get(question) for question in asked]
+
+
+def set_draining(server: Server, draining: bool) -> None:
+    """Give out no more jobs, or give them out again."""
+    keep(server.database, "drain.on" if draining else "drain.off", "server")
+    flag = server.settings.data_dir / DRAINING
+    if draining:
+        flag.touch()
+    else:
+        flag.unlink(missing_ok=True)
 
 
 def address_of(settings: Settings) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from himmel.errors import BadRequest
 
 FILE = "settings.toml"
+FLAG, ENVIRONMENT = "flag", "environment"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,14 @@ class Settings:
         return (aliases[asked] or self.model) if asked in aliases else asked
 
 
+@dataclass(frozen=True)
+class ReadSettings(Settings):
+    """Settings that were read, and by name where each value came from, but for defaults: ``FLAG``, ``ENVIRONMENT``, or
+    the file's name."""
+
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
 MEANING = {
     "data_dir": "Folder of database, files and the secret that keys are hashed with.",
     "host": "Address to listen on; beyond this machine only when an account exists.",
@@ -101,9 +110,19 @@ def read_settings(flags: Mapping[str, object], environment: Mapping[str, str] = 
     environ = {f.name: environment[key] for f in fields(Settings) if (key := variable(f.name)) in environment}
     default = next(f.default for f in fields(Settings) if f.name == "data_dir")
     folder = Path(str(given.get("data_dir", environ.get("data_dir", default))))
-    values = {**_from_file(folder / FILE), **environ, **given, "data_dir": folder}
+    kept = _from_file(folder / FILE)
+    values = {**kept, **environ, **given, "data_dir": folder}
     converted: dict[str, Any] = {name: _converted(name, value) for name, value in values.items()}
-    return Settings(**converted)
+    origins = dict.fromkeys(kept, FILE) | dict.fromkeys(environ, ENVIRONMENT) | dict.fromkeys(given, FLAG)
+    return ReadSettings(**converted, origins=origins)
+
+
+def origin(settings: Settings, name: str) -> str:
+    """Where a value came from; empty where it is the default."""
+    if isinstance(settings, ReadSettings):
+        return settings.origins.get(name, "")
+    default = next(f.default for f in fields(Settings) if f.name == name)
+    return "" if getattr(settings, name) == default else FLAG
 
 
 def variable(name: str) -> str:

@@ -35,6 +35,9 @@ accounts = Table(
     Column("queued", Integer, nullable=False),
     Column("queued_cost", Float, nullable=False),  # compute-seconds
     Column("suspended_at", Float),
+    # What an operator lets it use, whichever key or browser it comes with; None is any number.
+    Column("open_jobs", Integer),  # at most so many that wait or run
+    Column("daily_seconds", Float),  # compute-seconds of the jobs of the last 24 hours
 )
 
 keys = Table(

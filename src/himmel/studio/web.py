@@ -110,9 +110,14 @@ async def visitor_of(request: Request) -> Visitor:
 TheVisitor = Annotated[Visitor, Depends(visitor_of)]
 
 
+def is_whole(visitor: Visitor) -> bool:
+    """Whether somebody may do all that the account may: signed in with a password, or with a key without limits."""
+    return visitor.caller.terms == Terms() and visitor.caller.parent_id is None
+
+
 def check_whole(visitor: Visitor) -> None:
     """Raise ApiError (403) for who signed in with a key that may not do all that the account may."""
-    if visitor.caller.terms != Terms() or visitor.caller.parent_id is not None:
+    if not is_whole(visitor):
         raise ApiError(403, "scope_missing", "you signed in with a narrow key; this needs the whole account")
 
 
@@ -210,6 +215,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     visitor = getattr(request.state, "visitor", None)
     known: dict[str, Any] = {"visitor": visitor, "path": request.url.path, "theme": theme if theme in THEMES else ""}
     known["chosen_language"] = request.cookies.get(LANGUAGE, "")
+    known["operates"] = visitor is not None and visitor.caller.role != "member" and is_whole(visitor)
     known["now"] = f"{time.time():.3f}"
     content = _environment(language).get_template(template).render(**known, **values)
     headers = HEADERS | {"content-language": language, "vary": "accept-language, cookie"}

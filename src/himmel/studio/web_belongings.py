@@ -54,7 +54,7 @@ async def delete(request: Request, server: TheServer, visitor: TheVisitor) -> Re
         told = "type the account's name as it is written to delete it; nothing was deleted"
         return await run_in_threadpool(lambda: account_page(request, server, visitor, 400, problem=told))
     try:
-        await run_in_threadpool(_deleted, server, visitor.caller.account_id)
+        await run_in_threadpool(end_account, server, visitor.caller.account_id)
     except BadRequest as error:
         told = str(error)
         return await run_in_threadpool(lambda: account_page(request, server, visitor, 400, problem=told))
@@ -75,7 +75,7 @@ def _brought(request: Request, server: Server, visitor: Visitor, given: object) 
     return account_page(request, server, visitor, taken=taken)
 
 
-def _deleted(server: Server, account_id: str) -> None:
+def end_account(server: Server, account_id: str) -> None:
     """Stop what is being made, so that the workers' books are right, then delete. Raises BadRequest."""
     still = (jobs.c.account_id == account_id) & jobs.c.status.not_in(FINAL)
     with server.database.write() as connection:

@@ -6,6 +6,7 @@ import "./recut.js";
 import "./storyboard.js";
 import "./live.js";
 import "./library.js";
+import "./operator.js";
 
 document.documentElement.classList.add("scripted");
 
