@@ -27,7 +27,9 @@ from himmel.studio.tables import (
     keys,
     passwords,
     previews,
+    published,
     sessions,
+    shares,
     shelf,
     webhook_endpoints,
 )
@@ -109,7 +111,7 @@ def delete_account(database: Database, account_id: str) -> None:
         known = check_may_go(connection, account_id)
         connection.execute(delete(batch_lines).where(batch_lines.c.batch_id.in_(mine["batches"])))
         connection.execute(delete(deliveries).where(deliveries.c.endpoint_id.in_(endpoints)))
-        for table in (previews, shelf):
+        for table in (previews, shelf, published, shares):
             connection.execute(delete(table).where(table.c.job_id.in_(mine["jobs"])))
         for table in (folders, batches, files, characters, webhook_endpoints, sessions, passwords, jobs):
             connection.execute(delete(table).where(table.c.account_id == account_id))
