@@ -2,7 +2,7 @@
 // Without scripts both have the browser's own player.
 
 const SPEEDS = [1, 0.5, 0.25, 2];
-const LOOSE = 0.02, LOST = 0.15; // seconds apart: drawn together, or put together
+const LOOSE = 0.02, LOST = 0.1; // seconds apart: from here on drawn together, from here on waited for
 
 class Compare extends HTMLElement {
   connectedCallback() {
@@ -10,6 +10,7 @@ class Compare extends HTMLElement {
     this.fps = Number(this.getAttribute("fps")) || 12;
     this.speed = 1;
     this.playing = false;
+    this.style.setProperty("--both", this.videos.reduce((sum, video) => sum + video.width / video.height, 0));
     for (const video of this.videos) {
       video.controls = false;
       for (const name of ["loadedmetadata", "seeked"]) video.addEventListener(name, () => this.#tell());
@@ -48,14 +49,17 @@ class Compare extends HTMLElement {
     this.playing = true;
     const begun = this.videos.map((video) => {
       video.playbackRate = this.speed;
-      return video.ended || video.currentTime >= this.#length(video) - 0.01 && video !== this.lead ? null : video.play();
+      return this.#over(video) && video !== this.lead ? null : video.play();
     });
-    try { await Promise.all(begun); } catch { this.pause(); }
+    try { await Promise.all(begun); } catch { return this.pause(); }
+    cancelAnimationFrame(this.frame);
     this.#follow();
   }
 
   pause() {
     this.playing = false;
+    this.waiting = null;
+    cancelAnimationFrame(this.frame);
     this.videos.forEach((video) => video.pause());
     this.#tell();
   }
@@ -92,6 +96,8 @@ class Compare extends HTMLElement {
 
   #length(video) { return video.duration || 0; }
 
+  #over(video) { return video.ended || (this.#length(video) > 0 && video.currentTime > this.#length(video) - 0.01); }
+
   #again() {
     this.videos.forEach((video) => (video.currentTime = 0));
     this.play();
@@ -103,17 +109,20 @@ class Compare extends HTMLElement {
     this.#part("speed").textContent = `${this.speed}×`;
   }
 
+  // Who is a little ahead goes slower; who is far ahead waits. Nobody jumps, so none falls behind by loading.
   #follow() {
     if (!this.playing) return;
-    const lead = this.lead;
+    const lead = this.lead, other = this.videos.find((video) => video !== lead);
+    const ahead = this.#over(other) ? 0 : other.currentTime - lead.currentTime;
+    const far = Math.abs(ahead) > (this.waiting ? LOOSE : LOST);
+    this.waiting = far ? (ahead > 0 ? other : lead) : null;
     for (const video of this.videos) {
-      if (video === lead || video.ended || video.seeking || lead.seeking) continue;
-      const ahead = video.currentTime - lead.currentTime;
-      if (Math.abs(ahead) > LOST) video.currentTime = Math.min(lead.currentTime, this.#length(video));
-      video.playbackRate = this.speed * (Math.abs(ahead) > LOOSE ? 1 - Math.max(-0.2, Math.min(0.2, 2 * ahead)) : 1);
+      if (video === this.waiting) video.pause();
+      else if (video.paused && !this.#over(video)) video.play().catch(() => {}); // the next call may say pause
     }
+    other.playbackRate = this.speed * (Math.abs(ahead) > LOOSE ? 1 - Math.max(-0.2, Math.min(0.2, 2 * ahead)) : 1);
     this.#tell();
-    requestAnimationFrame(() => this.#follow());
+    this.frame = requestAnimationFrame(() => this.#follow());
   }
 
   #tell() {
