@@ -54,7 +54,7 @@ def end_link(database: Database, account_id: str, job_id: str, share_id: str) ->
             raise no_video(job_id)
         which = (shares.c.id == share_id) & (shares.c.job_id == job_id)
         if not connection.execute(delete(shares).where(which)).rowcount:
-            raise ApiError(404, "share_not_found", "there is no such link any more")
+            raise ApiError(404, "not_found", "there is no such link any more")
 
 
 def shared_clip(database: Database, token: str) -> Job:
@@ -64,7 +64,7 @@ def shared_clip(database: Database, token: str) -> Job:
     with database.read() as connection:
         job = first(connection, query.where(good, shares.c.digest == _digest(token)))
     if job is None:
-        raise ApiError(404, "share_not_found", "this link leads nowhere: it was revoked, or a piece of it is missing")
+        raise ApiError(404, "not_found", "this link leads nowhere: it was revoked, or a piece of it is missing")
     return job
 
 
