@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 
 def make(page, prompt):
     page.fill("#prompt", prompt)
@@ -44,6 +46,95 @@ def test_nothing_is_lost_by_a_reload_and_the_theme_stays(page):
 
 def test_a_phone_sees_everything_by_scrolling_down_alone(page):
     page.set_viewport_size({"width": 390, "height": 844})
-    for path in ("/create", "/storyboard", "/library", "/queue", "/account"):
+    for path in ("/create", "/storyboard", "/library", "/explore", "/queue", "/account"):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def seen_at(page, share):
+    """How many of the two clips lie at this share of the stage's width: right of the wipe both, left of it one."""
+    box = page.locator("[data-stage]").bounding_box()
+    script = "([x, y]) => document.elementsFromPoint(x, y).filter((one) => one.matches('video')).length"
+    return page.evaluate(script, [box["x"] + share * box["width"], box["y"] + box["height"] / 4])
+
+
+def until(page, script):
+    """Wait until a page says so; its policy keeps the browser from asking itself."""
+    for _ in range(600):
+        if page.evaluate(script):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(script)
+
+
+def times(page):
+    return page.evaluate("[...document.querySelectorAll('video')].map((video) => video.currentTime)")
+
+
+@pytest.fixture
+def compared(page):
+    """A page that compares two clips, found by ticking both in the library."""
+    for prompt in ("a cat beside", "a dog beside"):
+        number = make(page, prompt)
+        page.locator(f'[data-clip="{number}"][data-status="completed"]').wait_for()
+    page.goto("/library?q=beside")
+    ticks, button = page.locator(".tick input"), page.locator("[data-two]")
+    ticks.nth(0).check()
+    assert button.is_hidden()
+    ticks.nth(1).check()
+    button.click()
+    page.wait_for_url("**/compare?a=*")
+    until(page, "[...document.querySelectorAll('video')].every((video) => video.readyState > 1)")
+    return page
+
+
+def test_two_clips_go_in_step(compared):
+    page = compared
+    until(page, "document.querySelector('video').currentTime > 0.2")  # of itself
+    speed = page.locator("[data-speed]")
+    speed.click()
+    speed.click()  # a quarter
+    page.keyboard.press("Home")
+    page.evaluate("document.querySelectorAll('video')[1].currentTime = 1.2")
+    one, other = before, _ = times(page)
+    while abs(one - other) > 0.12:  # the one waits for the other
+        page.wait_for_timeout(50)
+        one, other = times(page)
+        assert one >= before, "they began anew before they met"
+        before = one
+    page.keyboard.press("Space")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.locator("[data-clock]").filter(has_text="2 / 24").wait_for()
+    page.get_by_role("button", name="One frame on").click()
+    page.locator("[data-clock]").filter(has_text="3 / 24").wait_for()
+    one, other = times(page)
+    assert one == other == pytest.approx(2.5 / 12, abs=1e-4)
+
+
+def test_a_wipe_goes_where_mouse_keys_and_fingers_want_it(compared):
+    page = compared
+    assert seen_at(page, 0.2) == seen_at(page, 0.8) == 1
+    page.keyboard.press("w")
+    assert (seen_at(page, 0.45), seen_at(page, 0.55)) == (1, 2)
+    wipe, box = page.get_by_role("slider", name="Where A ends"), page.locator("[data-stage]").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.3 * box["width"], middle, steps=4)
+    page.mouse.up()
+    assert (seen_at(page, 0.28), seen_at(page, 0.32)) == (1, 2)
+    at = float(wipe.input_value())
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("]")
+    assert float(wipe.input_value()) == at + 2.5
+    wipe.press("End")
+    assert seen_at(page, 0.8) == 1
+    state, size = page.context.storage_state(), {"width": 390, "height": 844}
+    with page.context.browser.new_context(storage_state=state, viewport=size, has_touch=True) as phone:
+        finger = phone.new_page()
+        finger.goto(page.url + "&mode=wipe")
+        box = finger.locator("[data-stage]").bounding_box()
+        finger.touchscreen.tap(box["x"] + 0.7 * box["width"], box["y"] + box["height"] / 2)
+        assert (seen_at(finger, 0.68), seen_at(finger, 0.72)) == (1, 2)
+        assert finger.evaluate("document.documentElement.scrollWidth <= innerWidth")

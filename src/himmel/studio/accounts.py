@@ -30,8 +30,10 @@ from himmel.studio.tables import (
     passkeys,
     passwords,
     previews,
+    published,
     recovery_codes,
     sessions,
+    shares,
     shelf,
     totp,
     webhook_endpoints,
@@ -129,7 +131,7 @@ def delete_account(database: Database, account_id: str) -> None:
         known = check_may_go(connection, account_id)
         connection.execute(delete(batch_lines).where(batch_lines.c.batch_id.in_(mine["batches"])))
         connection.execute(delete(deliveries).where(deliveries.c.endpoint_id.in_(endpoints)))
-        for table in (previews, shelf):
+        for table in (previews, shelf, published, shares):
             connection.execute(delete(table).where(table.c.job_id.in_(mine["jobs"])))
         doors = (half_sessions, sessions, passwords, totp, recovery_codes, passkeys)
         for table in (folders, batches, files, characters, webhook_endpoints, *doors, jobs):

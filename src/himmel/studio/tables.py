@@ -193,6 +193,25 @@ shelf = Table(
     Column("folder_id", String(32), ForeignKey("folders.id"), index=True),
 )
 
+# Clips that their makers let every member of the server see.
+published = Table(
+    "published",
+    metadata,
+    Column("job_id", String(40), ForeignKey("jobs.id"), primary_key=True),
+    Column("published_at", Float, nullable=False),
+    Index("published_by_time", "published_at", "job_id"),
+)
+
+# Links to clips for whoever has them.
+shares = Table(
+    "shares",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("job_id", String(40), ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("digest", String(64), nullable=False, unique=True),  # of what the link holds
+    Column("created_at", Float, nullable=False),
+)
+
 characters = Table(
     "characters",
     metadata,

@@ -18,9 +18,12 @@ from himmel.studio.auth import Caller
 from himmel.studio.cards import USUAL_FPS, Card, cards_of
 from himmel.studio.content import stored_file
 from himmel.studio.jobs import Job, Status, find_all, preview_of
+from himmel.studio.published import published_clip
 from himmel.studio.remakes import extend_video, remix_video
 from himmel.studio.schemas import CreateVideo, validated
 from himmel.studio.server import Server
+from himmel.studio.sessions import Visitor
+from himmel.studio.shares import links_of
 from himmel.studio.tables import jobs
 from himmel.studio.videos import accepted, find_video, settled
 from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page, page_language, same_session
@@ -40,9 +43,14 @@ router = APIRouter(prefix="/clips/{video_id}", route_class=PageRoute)
 @router.get("")
 def clip(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
     """The page of a clip, or of one that is being made. Raises ApiError (404) for anybody else's."""
+    return clip_page(request, server, visitor, video_id)
+
+
+def clip_page(request: Request, server: Server, visitor: Visitor, video_id: str, link: str = "") -> Response:
+    """The page; with a link to the clip that was just made. Raises ApiError (404)."""
     account, language = visitor.caller.account_id, page_language(request)
     job = find_video(server, account, video_id)
-    card, *others = cards_of(server, [job, *_relatives(server, job)], language)
+    card, *others = cards_of(server, [job, *relatives(server, job)], language)
     by_id = {other.id: other for other in others}
     parents: list[Card] = []
     at = job.parent_id
@@ -56,6 +64,10 @@ def clip(video_id: str, request: Request, server: TheServer, visitor: TheVisitor
     values["frames"] = max(1, round(float(card.video.seconds) * (card.video.himmel.settings.fps or USUAL_FPS)))
     values["negative"] = job.request.get("negative_prompt", "")
     values["can_again"] = job.request.get("task", "create") == "create"
+    values |= {"link": link, "links": links_of(server.database, job.id)}
+    values["published"] = published_clip(server.database, job.id)
+    foreign = job.parent_id if job.parent_id and not parents else None
+    values["origin"] = published_clip(server.database, foreign)
     return page(request, "clip.html", **values)
 
 
@@ -80,7 +92,7 @@ def file(video_id: str, name: str, ending: str, request: Request, server: TheSer
         return other
     variant = FILES.get(asked)
     if variant is None or job.status != Status.COMPLETED:
-        raise ApiError(404, "not_found", "there is no such file, or not yet")
+        raise no_file()
     called = f"{job.id}.{ending}"
     answer = stored_file(
         request,
@@ -159,19 +171,7 @@ async def restore(video_id: str, request: Request, server: TheServer, visitor: T
     return go_to(f"/clips/{video_id}")
 
 
-def _again(server: Server, caller: Caller, job: Job, new_seed: bool) -> Job:
-    if job.request.get("task", "create") != "create":
-        raise ApiError(400, "invalid_value", "this clip was made from another one; remix that one again")
-    known = {name: job.request[name] for name in AGAIN if job.request.get(name) is not None}
-    known |= {"n": 1, "seconds": job.request["asked_seconds"], "model": server.settings.model}
-    if new_seed:
-        del known["seed"]
-    values = settled(server, caller, validated(CreateVideo, known), "create")
-    server.space.check_jobs(values, 1)
-    return accepted(server, caller, values | {"first_frame": job.request.get("first_frame")}, None)
-
-
-def _relatives(server: Server, job: Job) -> list[Job]:
+def relatives(server: Server, job: Job) -> list[Job]:
     """Those that it came from, that came from it, and that were asked for with it."""
     found: dict[str, Job] = {}
     mine = (jobs.c.account_id == job.account_id) & jobs.c.deleted_at.is_(None)
@@ -187,6 +187,22 @@ def _relatives(server: Server, job: Job) -> list[Job]:
         rows = connection.execute(select(jobs).where(mine, near).order_by(jobs.c.number).limit(50))
         found |= {row.id: Job.of(row) for row in rows if row.id != job.id}
     return list(found.values())
+
+
+def no_file() -> ApiError:
+    return ApiError(404, "not_found", "there is no such file, or not yet")
+
+
+def _again(server: Server, caller: Caller, job: Job, new_seed: bool) -> Job:
+    if job.request.get("task", "create") != "create":
+        raise ApiError(400, "invalid_value", "this clip was made from another one; remix that one again")
+    known = {name: job.request[name] for name in AGAIN if job.request.get(name) is not None}
+    known |= {"n": 1, "seconds": job.request["asked_seconds"], "model": server.settings.model}
+    if new_seed:
+        del known["seed"]
+    values = settled(server, caller, validated(CreateVideo, known), "create")
+    server.space.check_jobs(values, 1)
+    return accepted(server, caller, values | {"first_frame": job.request.get("first_frame")}, None)
 
 
 def _blendable(server: Server, job: Job, language: str) -> list[Card]:

@@ -27,6 +27,7 @@ from himmel.studio.bodies import read_body
 from himmel.studio.cards import cards_of
 from himmel.studio.excerpts import excerpt
 from himmel.studio.jobs import Job
+from himmel.studio.published import find_readable
 from himmel.studio.server import Server
 from himmel.studio.texts import catalogue, duration, span
 from himmel.studio.timelines import Made, Piece, Still, make_timeline, seconds_of
@@ -69,7 +70,8 @@ def form(
     """
     values = {"prompt": prompt}
     if from_:
-        job = find_video(server, visitor.caller.account_id, from_)
+        account = visitor.caller.account_id
+        job = find_video(server, account, from_) if frame else find_readable(server.database, account, from_)
         values = _of_job(job) | ({} if keep else {"seed": ""})
         if frame:
             values |= {use: f"{job.id}:{frame}", "fps": "", "n": "1", "seconds": USUAL["seconds"]}

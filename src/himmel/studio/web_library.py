@@ -151,10 +151,14 @@ def _acted(request: Request, server: Server, visitor: Visitor, fields: dict[str,
                 server.queue.cancel(number, account, delete=True)
             back = _back(fields)
             return go_to(f"{back}{'&' if '?' in back else '?'}deleted={','.join(chosen)}")
+        case "compare":
+            if len(chosen) != 2:
+                raise ApiError(400, "invalid_value", "to compare, tick exactly two clips")
+            return go_to(f"/compare?a={chosen[1]}&b={chosen[0]}")  # the older one first
         case "download":
             return streamed(request, server, clips_zip(server, account, visitor.name, chosen), "himmel-clips.zip")
         case _:
-            raise ApiError(400, "invalid_value", "act: allowed are star, unstar, move, delete and download")
+            raise ApiError(400, "invalid_value", "act: allowed are star, unstar, move, compare, download and delete")
     return go_to(_back(fields))
 
 

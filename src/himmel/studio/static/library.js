@@ -9,7 +9,11 @@ if (shelf) {
 
   const chosen = () => cards.filter((card) => tick(card).checked);
   const count = shelf.querySelector("[data-count]");
-  const tell = () => (count.textContent = count.dataset.text.replace("#", chosen().length));
+  const tell = () => {
+    const many = chosen().length;
+    count.textContent = count.dataset.text.replace("#", many);
+    shelf.querySelector("[data-two]").hidden = many !== 2;
+  };
   const choose = (card, on) => (tick(card).checked = on);
   const span = (one, other, on) => cards.slice(Math.min(one, other), Math.max(one, other) + 1).forEach((card) => choose(card, on));
   const all = (on) => cards.forEach((card) => choose(card, on));

@@ -7,6 +7,7 @@ import "./storyboard.js";
 import "./live.js";
 import "./library.js";
 import "./operator.js";
+import "./compare.js";
 
 document.documentElement.classList.add("scripted");
 
@@ -21,7 +22,7 @@ theme?.addEventListener("submit", (event) => {
 });
 
 const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
-const places = { c: "/create", b: "/storyboard", l: "/library", q: "/queue" };
+const places = { c: "/create", b: "/storyboard", l: "/library", e: "/explore", q: "/queue" };
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || !document.querySelector(".nav")) return;
@@ -31,6 +32,18 @@ addEventListener("keydown", (event) => {
   else return;
   event.preventDefault();
 });
+
+// What is shown once is copied with one touch.
+document.querySelectorAll("[data-copy]").forEach((button) => button.addEventListener("click", async () => {
+  const field = document.getElementById(button.dataset.copy);
+  field.select();
+  try {
+    await navigator.clipboard.writeText(field.value);
+  } catch {
+    document.execCommand("copy"); // where pages come over plain http
+  }
+  button.textContent = button.dataset.copied;
+}));
 
 // What pops up goes away again.
 const pops = () => document.querySelectorAll("details.pop[open]");

@@ -1,0 +1,65 @@
+"""A clip as others than its maker see it: which of its files, and what of how it was made.
+
+Owns: these answers, for Explore and for links. Who may see a clip stands in ``published`` and ``shares``: whoever asks
+here has looked there. Numbers of the maker's other clips are not told.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.exc import SQLAlchemyError
+
+from himmel.errors import HimmelError
+from himmel.studio.api_videos import MEDIA
+from himmel.studio.content import Good, stored_file
+from himmel.studio.jobs import Job
+from himmel.studio.server import Server
+from himmel.studio.web_clip import FILES, no_file
+
+TOLD = ("id", "model", "prompt", "seconds", "size", "created_at")
+HOW = ("settings", "seed", "native_size", "task", "strength")
+
+
+def file_for_others(request: Request, server: Server, job: Job, name: str, still_good: Good) -> Response:
+    """One of a finished clip's files, or its recipe, cut where ``still_good`` says no. Raises ApiError (404, 416, 503).
+
+    No browser keeps one without asking again: what was taken back is gone everywhere.
+    """
+    if name == "recipe.json":
+        content = json.dumps(recipe_for_others(server, job), ensure_ascii=False, indent=2)
+        headers = {"content-disposition": f'attachment; filename="{job.id}.json"', "cache-control": "private, no-cache"}
+        headers["x-content-type-options"] = "nosniff"
+        return Response(content, media_type="application/json", headers=headers)
+    if (variant := FILES.get(name)) is None:
+        raise no_file()
+    called, kind = f"{job.id}.{name.partition('.')[2]}", MEDIA[variant]
+    digest = job.results[variant]
+    return stored_file(request, server.storage, digest, kind=kind, name=called, still_good=still_good)
+
+
+def recipe_for_others(server: Server, job: Job) -> dict[str, Any]:
+    """All that is needed to make a clip again from its words."""
+    shown = server.shown(job).model_dump(mode="json")
+    how = {name: shown["himmel"][name] for name in HOW}
+    told = {name: shown[name] for name in TOLD} | {"negative_prompt": job.request.get("negative_prompt", "")}
+    return told | {"himmel": how}
+
+
+def as_long_as(look: Callable[[], object]) -> Good:
+    """Whether a look, which blocks, still finds what it found: it raises HimmelError where it does not."""
+
+    async def good() -> bool:
+        try:
+            await run_in_threadpool(look)
+        except HimmelError:
+            return False
+        except SQLAlchemyError:
+            pass  # the database is away: it is asked again in a moment
+        return True
+
+    return good
