@@ -7,11 +7,12 @@ Owns: this page, its form, and what the form asks the server while somebody type
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import secrets
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -31,7 +32,16 @@ from himmel.studio.server import Server
 from himmel.studio.texts import catalogue, duration, span
 from himmel.studio.timelines import Made, Piece, Still, make_timeline, seconds_of
 from himmel.studio.videos import LONGEST_TEXT, REFERENCE, create_video, find_video, keep_picture
-from himmel.studio.web import PageRoute, TheVisitor, check_origin, form_of, go_to, page, page_language
+from himmel.studio.web import (
+    PageRoute,
+    TheVisitor,
+    asked_by_script,
+    check_origin,
+    form_of,
+    page,
+    page_language,
+    went,
+)
 from himmel.studio.web_library import latest
 
 SIZES = ("256x256", "512x512", "640x360", "1280x720", "360x640", "720x1280")
@@ -86,9 +96,11 @@ async def make(request: Request, server: TheServer, visitor: TheVisitor) -> Resp
         try:
             job = _asked(server, visitor.caller, fields)
         except ApiError as error:
+            if asked_by_script(request):
+                raise
             values = {name: fields[name] for name in (*PLAIN, *FRAMES) if isinstance(fields.get(name), str)}
             return _page(request, server, visitor.caller, values, locked, str(error), error.status)
-        return go_to(f"/create?from={job.id}{'&keep=1' if locked else ''}")
+        return went(request, f"/create?from={job.id}{'&keep=1' if locked else ''}")
 
     return await run_in_threadpool(made)
 
@@ -153,7 +165,15 @@ def _once(fields: dict[str, Any]) -> str | None:
     if not (sent := str(fields.get("once", ""))):
         return None
     said = {name: str(fields.get(name, "")) for name in (*PLAIN, *FRAMES, "once")}
+    said |= {name: _digest(file) for name, file in fields.items() if isinstance(file, UploadFile) and file.size}
     return f"form-{hashlib.sha256((json.dumps(said) + sent).encode()).hexdigest()[:40]}"
+
+
+def _digest(upload: UploadFile) -> str:
+    upload.file.seek(0)
+    found = hashlib.file_digest(cast("io.BytesIO", upload.file), "sha256").hexdigest()
+    upload.file.seek(0)
+    return found
 
 
 def _looked_up(server: Server, prompt: str) -> dict[str, Any]:

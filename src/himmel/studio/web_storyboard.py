@@ -28,7 +28,7 @@ from himmel.studio.sessions import Visitor
 from himmel.studio.tables import jobs
 from himmel.studio.timelines import Kept, Made, Piece, Still, kept_of, make_timeline, seconds_of
 from himmel.studio.videos import LONGEST_TEXT, find_video, keep_picture
-from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page, page_language
+from himmel.studio.web import PageRoute, TheVisitor, asked_by_script, form_of, page, page_language, went
 from himmel.studio.web_create import SIZES, estimate_of, sizes_with
 from himmel.studio.web_library import latest
 
@@ -94,8 +94,10 @@ async def make(request: Request, server: TheServer, visitor: TheVisitor) -> Resp
                 once=_once(str(sent.get("once", "")), values, cards),
             )
         except ApiError as error:
+            if asked_by_script(request):
+                raise
             return _page(request, server, visitor, cards, values, str(error), error.status)
-        return go_to(f"/clips/{job.id}")
+        return went(request, f"/clips/{job.id}")
 
     return await run_in_threadpool(made)
 

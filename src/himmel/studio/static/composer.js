@@ -1,6 +1,7 @@
-// The form of Create, while somebody types: unknown words, words put in, the seed, the cost, a picture dropped, a draft.
+// The form of Create, while somebody types: unknown words, words put in, the seed, the cost, a picture dropped.
+import { Draft } from "./drafts.js";
+
 const PAUSE = 350; // milliseconds without a key before words are looked up
-const DRAFT = "himmel.draft";
 
 class Composer extends HTMLElement {
   connectedCallback() {
@@ -9,7 +10,7 @@ class Composer extends HTMLElement {
     this.marks = this.querySelector("[data-marks]");
     this.told = this.querySelector("[data-words]");
     this.picture = this.form.elements.input_reference;
-    this.#draft();
+    new Draft(this.form);
     this.prompt.addEventListener("input", () => this.#typed());
     this.prompt.addEventListener("scroll", () => (this.marks.scrollTop = this.prompt.scrollTop));
     this.prompt.addEventListener("keydown", (event) => {
@@ -37,14 +38,6 @@ class Composer extends HTMLElement {
   #changed() {
     this.prompt.dispatchEvent(new Event("input", { bubbles: true }));
     this.prompt.focus();
-  }
-
-  #draft() {
-    try {
-      if (!this.prompt.value && !location.search) this.prompt.value = localStorage.getItem(DRAFT) ?? "";
-      this.prompt.addEventListener("input", () => localStorage.setItem(DRAFT, this.prompt.value));
-      this.form.addEventListener("submit", () => localStorage.removeItem(DRAFT));
-    } catch { /* a browser that keeps nothing */ }
   }
 
   #typed() {

@@ -1,4 +1,6 @@
 // The storyboard as a timeline: cards moved and stretched by mouse, touch and keys. The form's fields are the truth.
+import { Draft, fillIn, offers } from "./drafts.js";
+
 const NEAR = 6; // pixels that a pointer may move before it drags
 const LEAST_WIDTH = 52; // pixels of a card
 const EDGES = 16; // pixels beside all cards
@@ -10,6 +12,7 @@ class Storyboard extends HTMLElement {
     this.reel = this.querySelector("[data-reel]");
     this.cards = this.querySelector("[data-reel-cards]");
     this.segments = new Map();
+    this.draft = new Draft(this.querySelector("form"), (fields) => this.#restore(fields));
     this.reel.hidden = false;
     this.classList.add("live");
     this.addEventListener("click", (event) => this.#act(event));
@@ -21,6 +24,32 @@ class Storyboard extends HTMLElement {
     this.addEventListener("invalid", (event) => this.#choose(event.target.closest("[data-shot]")), true);
     new ResizeObserver(() => this.draw()).observe(this.reel);
     this.#choose(this.shots[0]);
+  }
+
+  #restore(fields) {
+    fillIn(this.querySelector("form"), fields);
+    const rows = [];
+    for (const [name, value] of fields) {
+      const key = name.match(/^cards\[\]\[(\w+)\]$/)?.[1];
+      if (key === "kind") rows.push({});
+      if (key && rows.length) rows.at(-1)[key] = value;
+    }
+    const made = rows.map((row) => this.#card(row)).filter(Boolean);
+    if (made.length) this.list.replaceChildren(...made);
+  }
+
+  #card({ kind, ...told }) {
+    const card = this.querySelector(`[data-new="${CSS.escape(kind)}"]`)?.content.firstElementChild.cloneNode(true);
+    if (!card) return;
+    Object.entries(told).forEach(([name, value]) => {
+      const input = field(card, name);
+      if (input?.tagName === "SELECT" && !offers(input, value)) input.add(new Option(value, value));
+      if (input?.type === "checkbox") input.checked = true;
+      else if (input) input.value = value;
+    });
+    const picture = card.querySelector("[data-shown]");
+    if (told.kept || told.clip) show(picture, told.kept ? `/storyboard/pictures/${told.kept}` : `/clips/${told.clip}/thumbnail.webp`);
+    return card;
   }
 
   get shots() { return [...this.list.children]; }
@@ -39,6 +68,7 @@ class Storyboard extends HTMLElement {
     this.querySelectorAll('[value^="add-"]').forEach((button) => (button.disabled = shots.length >= Number(this.getAttribute("most"))));
     this.querySelector("[data-total]").textContent = `${total.toFixed(1)} s ·`;
     this.#estimate(shots);
+    this.draft.touch();
   }
 
   #show(shot, segment, index) {
@@ -188,11 +218,10 @@ class Storyboard extends HTMLElement {
     const picture = shot.querySelector("[data-shown]"), file = event.target.files?.[0];
     if (file) {
       URL.revokeObjectURL(picture.src);
-      picture.src = URL.createObjectURL(file);
-      picture.hidden = false;
+      show(picture, URL.createObjectURL(file));
     } else if (event.target.tagName === "SELECT") {
       picture.hidden = !event.target.value;
-      if (event.target.value) picture.src = `/clips/${event.target.value}/thumbnail.webp`;
+      if (event.target.value) show(picture, `/clips/${event.target.value}/thumbnail.webp`);
       field(shot, "start").value = 0;
       field(shot, "seconds").value = longest(shot) < 3600 ? longest(shot) : 2;
     }
@@ -214,6 +243,13 @@ class Storyboard extends HTMLElement {
 
 const field = (shot, name) => shot.querySelector(`[name="cards[][${name}]"]`);
 const length = (shot) => Math.max(0, Number(field(shot, "seconds").value) || 0);
+
+// A picture of a card; one that is not there any more leaves no hole.
+function show(picture, source) {
+  picture.onerror = () => (picture.hidden = true);
+  picture.src = source;
+  picture.hidden = false;
+}
 
 // A clip's card lasts no longer than what there is of the clip.
 function longest(shot) {
