@@ -12,16 +12,18 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any, BinaryIO, cast, get_args
 
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy import select
+from starlette.datastructures import UploadFile
 
 from himmel.errors import ApiError, BadRequest
 from himmel.media.mask import is_box
 from himmel.spec import MAX_SEED, STRENGTH, Size, whole_fps
 from himmel.studio import folders
 from himmel.studio.archive import Archive, Entry, shown
+from himmel.studio.bodies import file_name
 from himmel.studio.export import CLIPS, FORMAT, INDEX
 from himmel.studio.intake import Film
 from himmel.studio.said import said_of
@@ -32,6 +34,7 @@ from himmel.studio.tables import jobs
 
 ENDINGS = (".mp4", ".m4v", ".mov")
 TASKS = get_args(Himmel.model_fields["task"].annotation)
+UPLOADED = "upload"  # the model of a clip of which nobody says who made it
 ALIKE = 0.5  # seconds by which a file may differ from what is said of it
 LATEST = 1e11  # seconds since 1970
 Number = Annotated[str, Field(pattern=r"^video_[0-9a-f]{32}$")]
@@ -100,6 +103,17 @@ def take_in(server: Server, account_id: str, archive: Archive, told: Callable[[T
     return taken
 
 
+def take_clip(server: Server, account_id: str, upload: UploadFile, prompt: str = "") -> str:
+    """Keep a clip that somebody brings by itself, as one of an import; gives its number, or that of the same clip.
+
+    Without a prompt it is called as its file is. Raises ApiError (400, 413, 503, 507).
+    """
+    entry = Entry(file_name(upload), upload.size or 0)
+    facts = _foreign(entry, {"prompt": prompt.strip(), "model": UPLOADED})
+    upload.file.seek(0)
+    return _keep(server, account_id, upload.file, entry, facts, Told(), Taken())
+
+
 def _index(server: Server, account_id: str, archive: Archive) -> bool:
     """Whether an archive is an export of ours; then its folders are made. Raises BadRequest for another format."""
     entry = next((entry for entry in archive.entries if entry.name == INDEX), None)
@@ -149,22 +163,36 @@ def _take(server: Server, account_id: str, archive: Archive, clip: Entry, facts:
     except ValidationError as error:
         raise BadRequest(f"what is said of it cannot be: {error.errors()[0]['loc'][0]}") from None
     with archive.opened(clip) as file:
-        digest = hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
-        once = f"import-{hashlib.sha256(f'{told.id or clip.path.stem} {digest}'.encode()).hexdigest()}"
-        known = _known(server, account_id, told.id, digest) or server.queue.kept_before(account_id, once)
-        if known:
-            taken.known += 1
-            taken.ids[told.id or ""] = known
-            return
-        file.seek(0)
-        film = server.intake.film(file, "video")
-        request = _request(facts, told, film)
-        server.space.check(clip.size)
-        file.seek(0)
-        results = {"video": server.storage.put(file)}
+        _keep(server, account_id, file, clip, facts, told, taken, lambda: _first_frame(server, archive, clip))
+
+
+def _keep(
+    server: Server,
+    account_id: str,
+    file: BinaryIO,
+    clip: Entry,
+    facts: dict[str, Any],
+    told: Told,
+    taken: Taken,
+    first_frame: Callable[[], str | None] = lambda: None,
+) -> str:
+    """Keep a clip that stands at its beginning, unless it is there; gives its number. Raises ApiError, BadRequest."""
+    digest = hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
+    once = f"import-{hashlib.sha256(f'{told.id or clip.path.stem} {digest}'.encode()).hexdigest()}"
+    known = _known(server, account_id, told.id, digest) or server.queue.kept_before(account_id, once)
+    if known:
+        taken.known += 1
+        taken.ids[told.id or ""] = known
+        return known
+    file.seek(0)
+    film = server.intake.film(file, "video")
+    request = _request(facts, told, film)
+    server.space.check(clip.size)
+    file.seek(0)
+    results = {"video": server.storage.put(file)}
     results["thumbnail"] = server.storage.put(io.BytesIO(film.thumbnail))
     results["spritesheet"] = server.storage.put(io.BytesIO(film.sheet))
-    request["first_frame"] = _first_frame(server, archive, clip)
+    request["first_frame"] = first_frame()
     used = (told.settings or Used()).model_dump()
     used["fps"] = used["fps"] or whole_fps(film.clip.frames / max(film.clip.seconds, 0.001))
     relations = {"parent_id": _here(taken, told.parent_id), "group_id": _here(taken, told.group_id)}
@@ -173,6 +201,7 @@ def _take(server: Server, account_id: str, archive: Archive, clip: Entry, facts:
     taken.new += 1
     taken.ids[told.id or ""] = number
     _shelve(server, account_id, number, told)
+    return number
 
 
 def _request(facts: dict[str, Any], told: Told, film: Film) -> dict[str, Any]:

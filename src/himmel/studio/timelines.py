@@ -16,7 +16,7 @@ from himmel.studio.auth import Caller
 from himmel.studio.jobs import Job, Status
 from himmel.studio.schemas import CreateVideo, validated
 from himmel.studio.server import Server
-from himmel.studio.videos import accepted, find_video, once_of, settled
+from himmel.studio.videos import accepted, find_video, model_like, once_of, settled
 
 LEAST_MADE = RANGES["seconds"][0]  # what a timeline counts for that keeps everything and makes nothing
 SHORTEST = RANGES["seconds"][0]  # seconds of a clip that are worth keeping
@@ -83,7 +83,7 @@ def make_timeline(
     """
     total = _checked(pieces, loop)
     first = next((piece.job for piece in pieces if isinstance(piece, Kept)), None)
-    known = {"model": server.settings.model} | _like(first) | fields | {"seconds": f"{total:.6g}"}
+    known = {"model": server.settings.model} | _like(server, first) | fields | {"seconds": f"{total:.6g}"}
     body = validated(CreateVideo, known)
     values = settled(server, caller, body, "timeline")
     made = sum(piece.seconds for piece in pieces if isinstance(piece, Made))
@@ -159,9 +159,9 @@ def _part(piece: Piece) -> Part:
             return Gap(seconds, prompt)
 
 
-def _like(first: Job | None) -> dict[str, Any]:
+def _like(server: Server, first: Job | None) -> dict[str, Any]:
     """Size and frame rate of the first clip, where there is one and they are known."""
     if first is None:
         return {}
     fps = first.details.get("settings", {}).get("fps")
-    return {"size": first.request["size"], "model": first.request["asked_model"]} | ({"fps": fps} if fps else {})
+    return {"size": first.request["size"], "model": model_like(server, first)} | ({"fps": fps} if fps else {})

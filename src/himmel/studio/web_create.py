@@ -24,9 +24,10 @@ from himmel.looks import BUILT_IN, KINDS, read_looks
 from himmel.spec import MAX_SEED, Size
 from himmel.studio.api_videos import TheServer
 from himmel.studio.auth import Caller
-from himmel.studio.bodies import read_body
+from himmel.studio.bodies import file_name, read_body
 from himmel.studio.cards import cards_of
 from himmel.studio.excerpts import excerpt
+from himmel.studio.imports import ENDINGS, take_clip
 from himmel.studio.jobs import Job
 from himmel.studio.server import Server
 from himmel.studio.texts import catalogue, duration, span
@@ -50,8 +51,9 @@ VARIATIONS = ("1", "2", "3", "4")
 SHOWN = 8  # latest clips below the form
 LONGEST_TYPED = 2000  # characters of a prompt whose words are looked up as it is typed
 PLAIN = ("prompt", "size", "seconds", "n", "seed", "turbo", "negative_prompt", "steps", "guidance", "fps")
-FRAMES = ("first", "last")  # of clips, as "clip:frame"
+FRAMES = ("first", "last")  # of clips, as "clip:frame"; frame 0 is the last one
 LAST = "last_frame"  # a picture that the clip ends with
+MATERIAL = "material"  # a clip that is to be remixed or extended
 USUAL = {"size": SIZES[0], "seconds": "4", "n": "1", "turbo": "false"}
 EXAMPLES = (
     "a cat jumping on the beach, the camera zooms in",
@@ -105,6 +107,27 @@ async def make(request: Request, server: TheServer, visitor: TheVisitor) -> Resp
     return await run_in_threadpool(made)
 
 
+@router.post("/create/clip")
+async def bring(request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """Take a clip into the library, to be remixed or extended; one that is there already is not kept twice."""
+    fields = await form_of(request, visitor, server.settings.upload_bytes, LONGEST_TEXT)
+
+    def brought() -> Response:
+        try:
+            given = fields.get(MATERIAL)
+            if not isinstance(given, UploadFile) or not given.size:
+                raise ApiError(400, "invalid_value", "choose a clip first: an MP4 file", param=MATERIAL)
+            number = take_clip(server, visitor.caller.account_id, given, str(fields.get("prompt", "")))
+        except ApiError as error:
+            if asked_by_script(request):
+                raise
+            values = {name: fields[name] for name in (*PLAIN, *FRAMES) if isinstance(fields.get(name), str)}
+            return _page(request, server, visitor.caller, values, bool(fields.get("locked")), str(error), error.status)
+        return went(request, f"/clips/{number}#from-here")
+
+    return await run_in_threadpool(brought)
+
+
 @router.get("/create/estimate")
 def estimate(
     request: Request,
@@ -149,10 +172,16 @@ def _asked(server: Server, caller: Caller, fields: dict[str, Any]) -> Job:
 def _frame(
     server: Server, account_id: str, fields: dict[str, Any], name: str, upload: str
 ) -> tuple[UploadFile | None, str | None]:
-    """A picture that a form gives, as a file or as "clip:frame" of the account's; and that clip. Raises ApiError."""
+    """A picture that a form gives, as a file or as "clip:frame" of the account's; and that clip. Raises ApiError.
+
+    Of a file that is a clip it is the frame that leads on: the last to begin with, the first to end with. Such a clip
+    is kept in the library.
+    """
     given = fields.get(upload)
     if isinstance(given, UploadFile) and given.size:
-        return given, None
+        if not file_name(given).lower().endswith(ENDINGS):
+            return given, None
+        fields = {name: f"{take_clip(server, account_id, given)}:{0 if name == 'first' else 1}"}
     named = re.fullmatch(r"([\w-]{1,80}):(\d{1,5})", str(fields.get(name, "")), re.ASCII)
     if not named:
         return None, None
@@ -238,6 +267,7 @@ def _page(
         estimate=estimate_of(server, caller.account_id, min(3600.0, seconds), many, language),
         once=secrets.token_urlsafe(12),
         model=server.settings.model,
+        largest=server.settings.upload_bytes,
     )
 
 
