@@ -77,6 +77,7 @@ class Storyboard extends HTMLElement {
     const picture = shot.querySelector("[data-shown]");
     segment.style.width = `${Math.max(LEAST_WIDTH, seconds * this.scale)}px`;
     segment.dataset.kind = shot.dataset.kind;
+    segment.classList.toggle("cut", index > 0 && field(shot, "cut").checked);
     segment.classList.toggle("chosen", shot === this.chosen);
     body.setAttribute("aria-pressed", shot === this.chosen);
     body.style.backgroundImage = picture && !picture.hidden ? `url("${picture.src}")` : "";
@@ -228,16 +229,38 @@ class Storyboard extends HTMLElement {
     this.draw();
   }
 
+  // What would become of each card, and what all of it would cost; a picture that is not sent yet is a new one.
   #estimate(shots) {
     clearTimeout(this.timer);
     this.timer = setTimeout(async () => {
-      const made = shots.filter((shot) => shot.dataset.kind !== "clip").reduce((sum, shot) => sum + length(shot), 0);
+      const form = this.querySelector("form"), body = new FormData(form);
+      body.delete("cards[][picture]");
+      const sent = new FormData();
+      let card = -1;
+      for (const [name, value] of body) {
+        if (name === "cards[][kind]") card += 1;
+        sent.append(name, name === "cards[][kept]" && shots[card].querySelector("[type=file]").files.length ? "" : value);
+      }
       try {
-        const asked = new URLSearchParams({ seconds: Math.min(3600, Math.max(0.1, made)) });
-        const answer = await fetch(`/create/estimate?${asked}`, { headers: { accept: "application/json" } });
-        if (answer.ok) this.querySelector("[data-estimate]").textContent = (await answer.json()).text;
-      } catch { /* the old one stays */ }
+        const answer = await fetch("/storyboard/shots", { method: "POST", body: sent, headers: { accept: "application/json" } });
+        if (!answer.ok) return;
+        const told = await answer.json();
+        this.querySelector("[data-estimate]").textContent = told.text;
+        this.#tell(shots, told.cards);
+      } catch { /* what was said before stays */ }
     }, 400);
+  }
+
+  // Each card says what becomes of it; the timeline marks what is made where something is not.
+  #tell(shots, fates) {
+    this.reel.classList.toggle("fated", fates.includes("kept"));
+    shots.forEach((shot, index) => {
+      const fate = fates[index] ?? "", words = this.dataset[fate] ?? "", segment = this.segments.get(shot);
+      shot.querySelector("[data-fate]").textContent = words;
+      if (!segment) return;
+      segment.dataset.fate = fate;
+      segment.querySelector("[data-fate]").textContent = words && `, ${words}`;
+    });
   }
 }
 
