@@ -61,7 +61,12 @@ def video(browser, number):
     return browser.get(f"/clips/{number}/video.mp4").content
 
 
-ONE, TWO, THREE, OTHER = words("a cat"), words("a dog", cut=True), words("a penguin", cut=True), words("a moon", cut=True)
+ONE, TWO, THREE, OTHER = (
+    words("a cat"),
+    words("a dog", cut=True),
+    words("a penguin", cut=True),
+    words("a moon", cut=True),
+)
 
 
 def test_only_what_changed_is_made_again_and_the_rest_is_the_same_bit_by_bit(running, browser, made):

@@ -23,6 +23,7 @@ from himmel.studio.tables import (
     deliveries,
     files,
     folders,
+    imports,
     jobs,
     keys,
     passwords,
@@ -111,7 +112,7 @@ def delete_account(database: Database, account_id: str) -> None:
         connection.execute(delete(deliveries).where(deliveries.c.endpoint_id.in_(endpoints)))
         for table in (previews, shelf):
             connection.execute(delete(table).where(table.c.job_id.in_(mine["jobs"])))
-        for table in (folders, batches, files, characters, webhook_endpoints, sessions, passwords, jobs):
+        for table in (imports, folders, batches, files, characters, webhook_endpoints, sessions, passwords, jobs):
             connection.execute(delete(table).where(table.c.account_id == account_id))
         for which in (keys.c.parent_id.is_not(None), true()):  # those that keys made come before those
             connection.execute(delete(keys).where(keys.c.account_id == account_id, which))

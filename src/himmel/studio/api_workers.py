@@ -177,9 +177,7 @@ def shot(
     return _file(request, server, job_id, digest)
 
 
-@router.post(
-    "/jobs/{job_id}/shots/{number}", status_code=204, openapi_extra=body(NewShot, "shot", form={"shot": FILE})
-)
+@router.post("/jobs/{job_id}/shots/{number}", status_code=204, openapi_extra=body(NewShot, "shot", form={"shot": FILE}))
 async def keep_shot(job_id: str, number: int, request: Request, server: TheServer) -> None:
     fields = await read_body(request, LARGEST, text=1000)
     await run_in_threadpool(_keep_shot, server, job_id, number, validated(NewShot, fields), fields.get("shot"))

@@ -122,9 +122,7 @@ def asked_for(server: Server, caller: Caller, pieces: Sequence[Piece], fields: d
     return Asked(values, body.n, body.model_dump())
 
 
-def shots_kept(
-    server: Server, caller: Caller, shots: Sequence[Sequence[Piece]], fields: dict[str, Any]
-) -> list[bool]:
+def shots_kept(server: Server, caller: Caller, shots: Sequence[Sequence[Piece]], fields: dict[str, Any]) -> list[bool]:
     """Of each shot, whether it would be taken as it was made before. Raises ApiError (400)."""
     if not str(fields.get("seed", "")).strip():
         return [False] * len(shots)  # any seed: nobody knows which

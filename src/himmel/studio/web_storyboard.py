@@ -312,7 +312,12 @@ def _cards_of_job(job: Job, visitor: Visitor) -> list[ShotCard]:
         if part["kind"] == "clip":
             cards.append(
                 ShotCard(
-                    CLIP, f"{part['stop'] - part['start']:.6g}", "", part["video"], f"{part['start']:.6g}", cut=cut
+                    CLIP,
+                    f"{part['stop'] - part['start']:.6g}",
+                    "",
+                    part["video"] or "",
+                    f"{part['start']:.6g}",
+                    cut=cut,
                 )
             )
         elif part["kind"] == "picture":

@@ -6,6 +6,7 @@ import "./recut.js";
 import "./storyboard.js";
 import "./live.js";
 import "./library.js";
+import "./imports.js";
 
 document.documentElement.classList.add("scripted");
 
