@@ -172,7 +172,7 @@ class Worker:
 
 
 def _requests(job: _LeasedJob) -> list[VideoRequest]:
-    """What the job asks for, its files fetched: one request, or one for every shot. Raises LeaseLost, UnreadableMedia."""
+    """What the job asks for, its files fetched: one request, or one to a shot. Raises LeaseLost, UnreadableMedia."""
     asked = job.request  # what a server lacks that is older than us is left open
     first_frame = job.fetched("first-frame") if asked["first_frame"] else None
     source = look(job.fetched("source")) if asked.get("source") else None

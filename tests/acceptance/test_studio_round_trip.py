@@ -115,7 +115,7 @@ def test_an_export_from_the_command_line_is_that_of_the_page(running, full, tmp_
     folder, target = running.server.settings.data_dir, tmp_path / "mine.zip"
     arguments = ["export", "--account", "full", "-o", str(target), "--data-dir", str(folder)]
     done = CliRunner().invoke(app, arguments)
-    assert done.exit_code == 0 and "9 clips of full" in done.output or "18 clips" in done.output
+    assert done.exit_code == 0 and re.search(r"\d+ clips of full", done.output)
     assert plain(target.read_bytes()) == plain(exported(full))
     refused = CliRunner().invoke(app, arguments)
     assert refused.exit_code != 0 and "is there already" in str(refused.exception)

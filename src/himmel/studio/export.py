@@ -60,8 +60,8 @@ def clips_zip(
         index = {"format": FORMAT, "account": name, "made_at": round(time.time(), 3), "folders": kept}
         index |= {"characters": [{"id": row.id, "name": row.name, "created_at": row.created_at} for row in shown]}
         archive.writestr(INDEX, _json(index))
-        for row in shown:
-            yield from _stored(archive, pipe, f"{CAST}{row.id}.mp4", server.storage, row.digest)
+        for one in shown:
+            yield from _stored(archive, pipe, f"{CAST}{one.id}.mp4", server.storage, one.digest)
         for job, row in _clips(server.database, account_id, chosen):
             files = {"mp4": job.results["video"], "first-frame.png": job.request.get("first_frame")}
             for number, part in enumerate(job.request.get("parts", ())):

@@ -225,8 +225,9 @@ def _fates(server: Server, visitor: Visitor, cards: list[ShotCard], values: dict
     shots = _shots(cards, pieces)
     good = [shot for shot in shots if all(shot)]
     try:
-        flat = [piece for shot in good for piece in shot if piece]
-        kept = iter(shots_kept(server, visitor.caller, [[*filter(None, s)] for s in good], _asked(cards, flat, values)))
+        whole = [[piece for piece in shot if piece] for shot in good]
+        asked = _asked(cards, [piece for shot in whole for piece in shot], values)
+        kept = iter(shots_kept(server, visitor.caller, whole, asked))
         taken = [all(shot) and next(kept) for shot in shots]
     except ApiError:  # a size or seed that cannot be
         taken = [False] * len(shots)

@@ -4,6 +4,7 @@ import { Draft, fillIn, offers } from "./drafts.js";
 const NEAR = 6; // pixels that a pointer may move before it drags
 const LEAST_WIDTH = 52; // pixels of a card
 const EDGES = 16; // pixels beside all cards
+const CUT_WIDTH = 12; // pixels before a card with a cut
 const MOST_SCALE = 160; // pixels of a second
 
 class Storyboard extends HTMLElement {
@@ -56,7 +57,8 @@ class Storyboard extends HTMLElement {
 
   draw() {
     const shots = this.shots, total = shots.reduce((sum, shot) => sum + length(shot), 0);
-    this.scale = Math.min(MOST_SCALE, (this.reel.clientWidth - EDGES) / Math.max(total, 0.1));
+    const cuts = shots.filter((shot, index) => index && field(shot, "cut").checked).length;
+    this.scale = Math.min(MOST_SCALE, (this.reel.clientWidth - EDGES - cuts * CUT_WIDTH) / Math.max(total, 0.1));
     shots.forEach((shot, index) => {
       const segment = this.segments.get(shot) ?? this.#segment(shot);
       if (this.cards.children[index] !== segment) this.cards.insertBefore(segment, this.cards.children[index] ?? null);
