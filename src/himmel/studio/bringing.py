@@ -39,8 +39,7 @@ class _Stopped(Exception):
 def accept(server: Server, account_id: str, name: str, source: BinaryIO) -> str:
     """Keep a zip that is to be read in, and begin; gives the import's number.
 
-    Raises BadRequest for what is no zip that can be trusted, ApiError (409) while another one of the account's is under
-    way.
+    Raises BadRequest for what is no zip that can be trusted, and while another one of the account's is under way.
     """
     source.seek(0)
     Archive(source)
@@ -56,8 +55,7 @@ def accept(server: Server, account_id: str, name: str, source: BinaryIO) -> str:
             connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update())
             mine = (imports.c.account_id == account_id) & imports.c.ended_at.is_(None)
             if connection.scalar(select(imports.c.id).where(mine)):
-                told = "an import of yours is under way; bring the next when it is over"
-                raise ApiError(409, "import_under_way", told)
+                raise BadRequest("an import of yours is under way; bring the next when it is over")
             counts = dict.fromkeys(("total", "new", "known", "refused"), 0)
             connection.execute(imports.insert().values(**row, **counts, why=""))
     except BaseException:
