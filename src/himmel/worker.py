@@ -16,8 +16,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,14 @@ import httpx2
 import numpy as np
 
 from himmel import logs
+from himmel.backends.footage import plan
 from himmel.backends.protocol import Backend
 from himmel.errors import HimmelError, TaskNotSupported
 from himmel.media.material import Material, look
 from himmel.media.recipe import Recipe, build_of_torch
 from himmel.media.thumbnails import Sheet, preview
-from himmel.media.video_io import write_video
-from himmel.spec import Character, Clip, Gap, Part, Picture, Progress, Remix, Size, VideoRequest, whole_fps
+from himmel.media.video_io import iterate_frames, write_video
+from himmel.spec import RANGES, Character, Clip, Gap, Part, Picture, Progress, Remix, Size, VideoRequest, whole_fps
 
 log = logging.getLogger("himmel.worker")
 IDLE_SECONDS = 0.5
@@ -103,47 +105,78 @@ class Worker:
     def _do(self, job: _LeasedJob) -> None:
         with tempfile.TemporaryDirectory() as name, job.kept_alive():
             job.folder = Path(name)
-            settled = _request(job).resolved(self.backend.info)
-            assert settled.size and settled.fps
+            settled = [request.resolved(self.backend.info) for request in _requests(job)]
+            first = settled[0]
+            assert first.size and first.fps
             recipe = Recipe.of(
-                settled,
+                first,
                 self.backend.info,
                 device=self.backend.device,
                 himmel_version=version("himmel"),
                 build=build_of_torch(),
             )
-            sheet, video = Sheet(settled.frame_count), job.folder / "clip.mp4"
-            frames, told = self._frames(job, settled, sheet), job.without_paths(recipe.to_json())
-            write_video(video, frames, size=settled.size, fps=settled.fps, metadata=told)
+            recipe = recipe.with_shots(settled) if len(settled) > 1 else recipe
+            sheet, video = Sheet(sum(request.frame_count for request in settled)), job.folder / "clip.mp4"
+            made = self._shots(job, settled) if job.request.get("shots") else self._made(job, first)
+            frames, told = self._frames(made, job, sheet), job.without_paths(recipe.to_json())
+            write_video(video, frames, size=first.size, fps=first.fps, metadata=told)
             details = {
                 "native_size": str(self.backend.info.native_size),
-                "settings": {name: getattr(settled, name) for name in ("steps", "guidance", "fps", "turbo")},
+                "settings": {name: getattr(first, name) for name in ("steps", "guidance", "fps", "turbo")},
             }
             job.finish(video, sheet.thumbnail(), sheet.spritesheet(), details)
 
-    def _frames(self, job: _LeasedJob, request: VideoRequest, sheet: Sheet) -> Iterator[np.ndarray]:
+    def _frames(self, made: Iterator[np.ndarray], job: _LeasedJob, sheet: Sheet) -> Iterator[np.ndarray]:
         """Frames as they are made; the sheet sees them too. Raises LeaseLost as soon as it is known."""
-        made = self.backend.generate(request, job.state() if job.has_state else None)
+        for part in made:
+            job.check()
+            sheet.see(part)
+            yield part
+
+    def _shots(self, job: _LeasedJob, settled: list[VideoRequest]) -> Iterator[np.ndarray]:
+        """The frames of all shots: those that were made before are fetched, all others made and brought, each whole."""
+        for request in settled:  # what can be refused of any is refused before one is made
+            plan(request, self.backend.info.native_fps)
+        weights, total = self.backend.info.weight_hash, sum(request.frame_count for request in settled)
+        done = 0
+        for number, request in enumerate(settled):
+            assert request.size and request.fps
+            job.share = (done / total, (done := done + request.frame_count) / total)
+            if job.request["shots"][number]["key"] is None:
+                yield from self._made(job, request)
+                continue
+            path = job.kept_shot(number, weights)
+            if path is None:
+                path, made = job.folder / f"shot-{number}.mp4", self._made(job, request, alone=len(settled) == 1)
+                write_video(path, made, size=request.size, fps=request.fps, lossless=True)
+                job.bring_shot(number, weights, path)
+            yield from (frame[None] for frame in iterate_frames(path))
+            path.unlink()
+
+    def _made(self, job: _LeasedJob, request: VideoRequest, alone: bool = True) -> Iterator[np.ndarray]:
+        """Frames as they are made, ``alone`` where the job is this request: then it can be gone on with."""
+        made = self.backend.generate(request, job.state() if alone and job.has_state else None)
         try:
             for part in made:
                 job.check()
                 if isinstance(part, Progress):
-                    job.progress = 100 * part.done // max(1, part.total)
-                    job.offer_state(part)
+                    begin, end = job.share
+                    job.progress = int(100 * (begin + (end - begin) * part.done / max(1, part.total)))
+                    if alone:
+                        job.offer_state(part)
                 else:
-                    sheet.see(part)
                     job.latest = part[-1]
                     yield part
         finally:
             made.close()
 
 
-def _request(job: _LeasedJob) -> VideoRequest:
-    """What the job asks for, its files fetched. Raises LeaseLost, UnreadableMedia."""
+def _requests(job: _LeasedJob) -> list[VideoRequest]:
+    """What the job asks for, its files fetched: one request, or one to a shot. Raises LeaseLost, UnreadableMedia."""
     asked = job.request  # what a server lacks that is older than us is left open
     first_frame = job.fetched("first-frame") if asked["first_frame"] else None
     source = look(job.fetched("source")) if asked.get("source") else None
-    return VideoRequest(
+    whole = VideoRequest(
         prompt=asked["prompt"],
         negative_prompt=asked["negative_prompt"],
         model=asked["model"],
@@ -153,13 +186,22 @@ def _request(job: _LeasedJob) -> VideoRequest:
         turbo=asked.get("turbo"),
         steps=asked["steps"],
         guidance=asked["guidance"],
+        seconds=max(RANGES["seconds"][0], asked["seconds"]),
         first_frame=str(first_frame) if first_frame else None,
         characters=tuple(
             Character(each["name"], str(job.fetched(f"characters/{number}")))
             for number, each in enumerate(asked.get("cast", ()))
         ),
-        **(_made_of(source, asked) if source else _timeline(job) or {"seconds": asked["seconds"]}),
     )
+    if source:
+        return [replace(whole, **_made_of(source, asked))]
+    if parts := _parts(job):
+        counts = [shot["parts"] for shot in asked.get("shots", ())]
+        if not counts:
+            return [_of_parts(whole, parts, asked["loop"])]
+        shots = [parts[end - count : end] for count, end in zip(counts, accumulate(counts), strict=True)]
+        return [_of_parts(replace(whole, prompt=_first_prompt(shot, whole.prompt)), shot, False) for shot in shots]
+    return [whole]
 
 
 def _made_of(source: Material, asked: dict[str, Any]) -> dict[str, Any]:
@@ -171,8 +213,8 @@ def _made_of(source: Material, asked: dict[str, Any]) -> dict[str, Any]:
     return {"seconds": source.seconds, "remix": Remix(path, asked["strength"], asked["mask"])}
 
 
-def _timeline(job: _LeasedJob) -> dict[str, Any]:
-    """What a request says of the parts that its clip is put together of; nothing where it has none."""
+def _parts(job: _LeasedJob) -> list[Part]:
+    """What the clip is put together of; nothing where it is made in one go."""
     parts: list[Part] = []
     for number, told in enumerate(job.request.get("parts", ())):
         if told["kind"] == "gap":
@@ -183,9 +225,16 @@ def _timeline(job: _LeasedJob) -> dict[str, Any]:
             parts.append(Picture(str(path)))
         else:  # a clip has whole frames, so that it may be a little shorter than was asked of it
             parts.append(Clip(str(path), told["start"], min(told["stop"], look(path).seconds)))
-    if not parts:
-        return {}
-    return {"seconds": sum(part.seconds for part in parts), "timeline": tuple(parts), "loop": job.request["loop"]}
+    return parts
+
+
+def _of_parts(whole: VideoRequest, parts: list[Part], loop: bool) -> VideoRequest:
+    return replace(whole, seconds=sum(part.seconds for part in parts), timeline=tuple(parts), loop=loop)
+
+
+def _first_prompt(shot: list[Part], otherwise: str) -> str:
+    """A shot is called as the first thing is that is made of it: wherever it stands, it is the same."""
+    return next((part.prompt for part in shot if isinstance(part, Gap) and part.prompt), otherwise)
 
 
 @dataclass
@@ -203,6 +252,7 @@ class _LeasedJob:
     lost: bool = False
     latest: np.ndarray | None = None  # frame, until it is shown
     kept_at: float = field(default_factory=time.monotonic)
+    share: tuple[float, float] = (0.0, 1.0)  # of the whole, what is made now begins and ends at
     unkept: bytes | None = None  # state, until it is brought
     folder: Path = Path()  # where its files lie while it is done
 
@@ -247,15 +297,39 @@ class _LeasedJob:
         if len(state) <= LARGEST_STATE:
             self.unkept = state
 
-    def fetched(self, what: str) -> Path:
+    def fetched(self, what: str, **query: str) -> Path:
         """A file that the clip is made from, brought here, however long it is."""
         path = self.folder / what.replace("/", "-")
         url = f"/workers/jobs/{self.id}/{what}"
-        with self.client.stream("GET", url, params={"token": self.token}) as answer, path.open("wb") as file:
+        with self.client.stream("GET", url, params={"token": self.token, **query}) as answer, path.open("wb") as file:
             if answer.status_code == 409:
                 raise LeaseLost(self.id)
             file.writelines(answer.raise_for_status().iter_bytes())
         return path
+
+    def kept_shot(self, number: int, weights: str) -> Path | None:
+        """A shot that these weights made before; None where there is none."""
+        try:
+            return self.fetched(f"shots/{number}", weights=weights)
+        except httpx2.HTTPStatusError as error:
+            if error.response.status_code != 404:
+                raise
+            return None
+
+    def bring_shot(self, number: int, weights: str, path: Path) -> None:
+        """Have a finished shot kept; where the server cannot, it is made again another time."""
+        self.check()
+        with path.open("rb") as file:
+            told = {"token": str(self.token), "weights": weights}
+            try:
+                answer = self._post(f"shots/{number}", data=told, files={"shot": file})
+            except httpx2.TransportError as error:
+                log.warning("a shot could not be kept (%s)", error)
+                return
+        if answer.status_code == 409:
+            raise LeaseLost(self.id)
+        if answer.is_error:
+            log.warning("a shot could not be kept (%d)", answer.status_code)
 
     def without_paths(self, text: str) -> str:
         """A text in which files are named without the place where they lie: that tells nobody anything, and changes."""

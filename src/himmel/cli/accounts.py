@@ -1,17 +1,15 @@
-"""``himmel accounts`` and ``himmel import``: who uses a server, what they may, and what they bring.
+"""``himmel accounts``: who uses a server, and what they may.
 
-Owns: these commands' options. What they do stands in ``himmel.studio``: ``accounts``, ``imports``.
+Owns: this command's options. What it does stands in ``himmel.studio.accounts``.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from himmel.cli.serve import DataDir, opened
-from himmel.errors import BadRequest
 
 accounts = typer.Typer(help="List accounts and change what they may.")
 
@@ -63,26 +61,3 @@ def forget(
     typer.echo(f"gone: {gone['passkeys']} passkeys, {app}; {ended} browsers signed out")
     if not server.passwords.has(account_id):
         typer.echo(f"{name} has no password: make a key to sign in with, himmel keys create '{name}'")
-
-
-def import_clips(
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="A zip or a folder of clips.")],
-    account: Annotated[str | None, typer.Option(metavar="NAME", help="Whose library; the only account's.")] = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Read clips and what they were made of into a library: an export of ours, or of a Sora account."""
-    from himmel.studio.accounts import account_of_name, list_accounts
-    from himmel.studio.archive import Archive
-    from himmel.studio.imports import take_in
-
-    if not source.exists():
-        raise BadRequest(f"there is no '{source}'")
-    archive, server = Archive(source), opened(data_dir)
-    if account is None:
-        names = [row.name for row in list_accounts(server.database)]
-        if len(names) != 1:
-            raise BadRequest(f"say whose library with --account; there are: {', '.join(names) or 'no accounts yet'}")
-        account = names[0]
-    taken = take_in(server, account_of_name(server.database, account), archive)
-    refused = f"; {taken.refused} could not be used, the first: {taken.why}" if taken.refused else ""
-    typer.echo(f"{taken.new} clips came to the library of {account}, {taken.known} were there already{refused}")

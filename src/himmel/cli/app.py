@@ -16,7 +16,8 @@ from typing import Annotated
 
 import typer
 
-from himmel.cli.accounts import accounts, import_clips
+from himmel.cli.accounts import accounts
+from himmel.cli.belongings import export_clips, import_clips
 from himmel.cli.character import character
 from himmel.cli.credits import show_credits
 from himmel.cli.evaluate import evaluate
@@ -57,6 +58,7 @@ app.command("serve")(serve)
 app.command("worker")(worker)
 app.add_typer(keys, name="keys")
 app.add_typer(accounts, name="accounts")
+app.command("export")(export_clips)
 app.command("import")(import_clips)
 for command in (doctor, audit, backup, restore, sweep, drain):
     app.command(command.__name__)(command)

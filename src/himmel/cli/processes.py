@@ -24,6 +24,7 @@ import uvicorn
 
 from himmel.errors import ApiError, BadRequest
 from himmel.studio.batches import advance_batches
+from himmel.studio.bringing import take_up
 from himmel.studio.connections import Connections
 from himmel.studio.http import protocol
 from himmel.studio.settings import variable
@@ -106,9 +107,10 @@ class _Ending(uvicorn.Server):
 
 
 def _feed(server: Server, over: threading.Event) -> None:
-    """Feed batches to the queue."""
+    """Feed batches to the queue, and read in what is to be imported, also what the last end of the server cut off."""
     while not over.wait(WATCH_SECONDS):
         _carefully(lambda: advance_batches(server))
+        _carefully(lambda: take_up(server))
 
 
 def _deliver(server: Server, over: threading.Event) -> None:

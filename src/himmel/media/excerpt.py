@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import zipfile
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
 from io import BytesIO
@@ -32,7 +33,7 @@ BAD = 65  # the exit status where the clip has no such form: the reason is in th
 
 
 def write_excerpt(kind: str, clip: Path, target: Path, number: int = 1) -> None:
-    """Write ``target``, one of ``KINDS``; ``number`` is that of the one frame, from 1.
+    """Write ``target``, one of ``KINDS``; ``number`` is that of the one frame, from 1, or 0 for the last.
 
     Raises BadRequest for a frame that is not there and an animation too long, UnreadableMedia, CannotWrite.
     """
@@ -67,7 +68,8 @@ def _write_zip(clip: Path, target: Path) -> None:
 
 def _write_frame(clip: Path, target: Path, number: int) -> None:
     with closing(iterate_frames(clip)) as frames:
-        frame = next(islice(frames, number - 1, None), None) if number > 0 else None
+        found = deque(frames, 1) if number == 0 else deque(islice(frames, max(0, number - 1), max(0, number)), 1)
+    frame = found.pop() if found else None
     if frame is None:
         raise BadRequest(f"this clip has no frame {number}")
     with new_file(target) as part, disk_errors(target):

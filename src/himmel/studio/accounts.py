@@ -25,6 +25,7 @@ from himmel.studio.tables import (
     files,
     folders,
     half_sessions,
+    imports,
     jobs,
     keys,
     passkeys,
@@ -134,7 +135,7 @@ def delete_account(database: Database, account_id: str) -> None:
         for table in (previews, shelf, published, shares):
             connection.execute(delete(table).where(table.c.job_id.in_(mine["jobs"])))
         doors = (half_sessions, sessions, passwords, totp, recovery_codes, passkeys)
-        for table in (folders, batches, files, characters, webhook_endpoints, *doors, jobs):
+        for table in (imports, folders, batches, files, characters, webhook_endpoints, *doors, jobs):
             connection.execute(delete(table).where(table.c.account_id == account_id))
         for which in (keys.c.parent_id.is_not(None), true()):  # those that keys made come before those
             connection.execute(delete(keys).where(keys.c.account_id == account_id, which))

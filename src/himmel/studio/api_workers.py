@@ -10,7 +10,7 @@ import base64
 import binascii
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
@@ -23,6 +23,7 @@ from himmel.studio.jobs import Job, find
 from himmel.studio.openapi import FILE, body
 from himmel.studio.schemas import validated
 from himmel.studio.server import Server, check_worker
+from himmel.studio.shots import find_shot, name_of
 from himmel.studio.strict_json import parsed
 from himmel.studio.workers import Report
 
@@ -90,6 +91,13 @@ class NewState(BaseModel):
     token: int
 
 
+class NewShot(BaseModel):
+    """The fields, beside the ``shot``, of a finished shot: the hash of the weights that made it."""
+
+    token: int
+    weights: str = Field(pattern="^[0-9a-f]{1,40}$")
+
+
 class NewResult(BaseModel):
     """The fields, beside the files, of a clip that was made; ``details`` is a JSON object."""
 
@@ -148,6 +156,48 @@ def part(job_id: str, number: int, token: int, request: Request, server: TheServ
 def character(job_id: str, number: int, token: int, request: Request, server: TheServer) -> Response:
     cast = _leased(server, job_id, token).request.get("cast", [])
     return _file(request, server, job_id, cast[number]["digest"] if 0 <= number < len(cast) else None)
+
+
+@router.get("/jobs/{job_id}/shots/{number}")
+def shot(
+    job_id: str,
+    number: int,
+    token: int,
+    request: Request,
+    server: TheServer,
+    weights: str = Query(pattern="^[0-9a-f]{1,40}$"),
+) -> Response:
+    """A shot that was made before; the job speaks of it from now on."""
+    job = _leased(server, job_id, token)
+    key = _key(job, number)
+    with server.database.read() as connection:
+        digest = find_shot(connection, job.account_id, key, weights)
+    if digest:
+        _still_its_own(server.queue.keep_shot(job_id, token, name_of(key, weights), digest))
+    return _file(request, server, job_id, digest)
+
+
+@router.post("/jobs/{job_id}/shots/{number}", status_code=204, openapi_extra=body(NewShot, "shot", form={"shot": FILE}))
+async def keep_shot(job_id: str, number: int, request: Request, server: TheServer) -> None:
+    fields = await read_body(request, LARGEST, text=1000)
+    await run_in_threadpool(_keep_shot, server, job_id, number, validated(NewShot, fields), fields.get("shot"))
+
+
+def _keep_shot(server: Server, job_id: str, number: int, made: NewShot, shot: Any) -> None:
+    if not isinstance(shot, UploadFile):
+        raise ApiError(400, "invalid_value", "give the shot as a file", param="shot")
+    key = _key(_leased(server, job_id, made.token), number)
+    server.space.check(shot.size or 0)
+    digest = server.storage.put(shot.file)
+    _still_its_own(server.queue.keep_shot(job_id, made.token, name_of(key, made.weights), digest))
+
+
+def _key(job: Job, number: int) -> str:
+    shots = job.request.get("shots", [])
+    key = shots[number]["key"] if 0 <= number < len(shots) else None
+    if key is None:
+        raise ApiError(404, "file_not_found", "this job has no such shot, or nothing of it is made")
+    return str(key)
 
 
 @router.get("/jobs/{job_id}/state")

@@ -36,3 +36,22 @@ def find_character(database: Database, account_id: str, character_id: str) -> Ro
     if row is None:
         raise ApiError(404, "character_not_found", f"there is no character '{character_id[:80]}'")
     return row
+
+
+def characters_of(database: Database, account_id: str) -> list[Row[Any]]:
+    """All characters of an account, in the order in which they came."""
+    mine = select(characters).where(characters.c.account_id == account_id)
+    with database.read() as connection:
+        return list(connection.execute(mine.order_by(characters.c.created_at, characters.c.id)))
+
+
+def bring_character(database: Database, account_id: str, name: str, digest: str, created_at: float) -> str:
+    """Keep a character from elsewhere, unless the account has the same; gives its number."""
+    same = (characters.c.account_id == account_id) & (characters.c.name == name) & (characters.c.digest == digest)
+    with database.write() as connection:
+        if known := connection.scalar(select(characters.c.id).where(same)):
+            return str(known)
+        number = f"char_{secrets.token_hex(12)}"
+        told = {"name": name, "digest": digest, "created_at": min(time.time(), created_at or time.time())}
+        connection.execute(characters.insert().values(id=number, account_id=account_id, **told))
+    return number

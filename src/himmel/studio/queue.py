@@ -189,13 +189,22 @@ class Queue:
             job = _leased(connection, job_id, token)
             return job is not None and move(connection, job, Status.IN_PROGRESS, state_digest=digest)
 
+    def keep_shot(self, job_id: str, token: int, name: str, digest: str) -> bool:
+        """Remember a finished shot among the job's results, whatever becomes of the job; False like ``beat``."""
+        with self.database.write() as connection:
+            job = _leased(connection, job_id, token)
+            if job is None:
+                return False
+            return move(connection, job, Status.IN_PROGRESS, results=job.results | {name: digest})
+
     def finish(self, job_id: str, token: int, results: dict[str, str], details: dict[str, Any]) -> bool:
         """Publish a result; False where the job is not this worker's any more. Exactly one result is published."""
         with self.database.write() as connection:
             job = _leased(connection, job_id, token)
             if job is None:
                 return False
-            return self._end(connection, job, Status.COMPLETED, progress=100, results=results, details=details)
+            known = job.results | results
+            return self._end(connection, job, Status.COMPLETED, progress=100, results=known, details=details)
 
     def fail(self, job_id: str, token: int, code: str, message: str) -> bool:
         """End a job with an error; False where it is not this worker's any more."""

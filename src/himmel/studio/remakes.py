@@ -21,7 +21,7 @@ from himmel.studio.auth import Caller
 from himmel.studio.jobs import Job, Status, find
 from himmel.studio.schemas import CreateVideo, EditVideo, ExtendVideo, Prompted, RemixVideo, validated
 from himmel.studio.server import Server
-from himmel.studio.videos import accepted, create_video, find_video, once_of, settled
+from himmel.studio.videos import accepted, create_video, find_video, model_like, once_of, settled
 
 LONGEST_EXTENSION, LONGEST_EXTENDED, MOST_EXTENSIONS = 20, 120, 6  # seconds, seconds, times
 
@@ -83,7 +83,7 @@ def extend_video(server: Server, caller: Caller, fields: dict[str, Any], once: s
 def remix_video(server: Server, caller: Caller, parent: Job, fields: dict[str, Any], once: str | None = None) -> Job:
     """A job that makes a clip anew in another way. Raises ApiError."""
     body = validated(RemixVideo, fields)
-    return _made_of(server, caller, "remix", body, _finished(parent), once)
+    return _made_of(server, caller, "remix", body, _finished(server, parent), once)
 
 
 def maker_of(path: str) -> Maker | None:
@@ -129,7 +129,7 @@ def _given(server: Server, account_id: str, fields: dict[str, Any]) -> Source:
         case UploadFile() as given:
             return _uploaded(server, given)
         case {"id": str(video_id), **others} if not others:
-            return _finished(find_video(server, account_id, video_id))
+            return _finished(server, find_video(server, account_id, video_id))
     raise ApiError(400, "invalid_value", "video: give the clip, a file or {'id': …}", param="video")
 
 
@@ -146,7 +146,7 @@ def _uploaded(server: Server, given: UploadFile) -> Source:
     return Source(given, size, clip.seconds, whole_fps(clip.frames / clip.seconds))
 
 
-def _finished(parent: Job) -> Source:
+def _finished(server: Server, parent: Job) -> Source:
     """A job as a source. Raises ApiError."""
     if parent.status != Status.COMPLETED:
         message = f"the clip is not there: the job is {parent.status}"
@@ -154,7 +154,7 @@ def _finished(parent: Job) -> Source:
     request = parent.request
     fps = parent.details.get("settings", {}).get("fps")
     seconds = float(request["asked_seconds"])
-    return Source(parent, Size.parse(request["size"]), seconds, fps, request["asked_model"])
+    return Source(parent, Size.parse(request["size"]), seconds, fps, model_like(server, parent))
 
 
 def _extensions(server: Server, account_id: str, source: Source) -> int:

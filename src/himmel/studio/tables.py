@@ -212,6 +212,23 @@ shares = Table(
     Column("created_at", Float, nullable=False),
 )
 
+# Zips that are read into a library; what each of them says of clips is counted as it goes.
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("name", String(200), nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("new", Integer, nullable=False),
+    Column("known", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("why", Text, nullable=False),  # the first was refused
+    Column("problem", Text),  # that ended it
+    Column("created_at", Float, nullable=False),
+    Column("ended_at", Float),
+)
+
 characters = Table(
     "characters",
     metadata,

@@ -6,8 +6,9 @@ a job are stored files, named by their digests; a worker fetches them by their p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from himmel.errors import ApiError, BadRequest
@@ -16,7 +17,9 @@ from himmel.studio.auth import Caller
 from himmel.studio.jobs import Job, Status
 from himmel.studio.schemas import CreateVideo, validated
 from himmel.studio.server import Server
-from himmel.studio.videos import accepted, find_video, once_of, settled
+from himmel.studio.shots import kept_of as shots_of
+from himmel.studio.shots import key_of
+from himmel.studio.videos import accepted, find_video, model_like, once_of, settled
 
 LEAST_MADE = RANGES["seconds"][0]  # what a timeline counts for that keeps everything and makes nothing
 SHORTEST = RANGES["seconds"][0]  # seconds of a clip that are worth keeping
@@ -66,6 +69,15 @@ class Made:
 Piece = Kept | Still | Made
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A timeline as a request that could be kept: ``once`` see ``videos.once_of``."""
+
+    values: dict[str, Any]
+    n: int
+    said: dict[str, Any]
+
+
 def make_timeline(
     server: Server,
     caller: Caller,
@@ -73,25 +85,57 @@ def make_timeline(
     fields: dict[str, Any],
     *,
     loop: bool = False,
+    cuts: Collection[int] | None = None,
     parent_id: str | None = None,
     once: str | None = None,
 ) -> Job:
     """A job of these pieces, the first of several where ``fields``, those of a request, ask for ``n``.
 
-    What ``fields`` leave open of size and frame rate is as in the first clip. It costs the seconds that are made.
-    Raises ApiError.
+    What ``fields`` leave open of size and frame rate is as in the first clip. With ``cuts``, the places of pieces that
+    begin a new shot, every shot is made by itself and kept, see ``shots``; one that is there already is not made. It
+    costs the seconds that are made. Raises ApiError.
     """
-    total = _checked(pieces, loop)
+    shots = _shots(pieces, cuts or ())
+    for number, shot in enumerate(shots, 1):
+        _checked(shot, loop, f"shot {number}: " if len(shots) > 1 else "")
+    asked = asked_for(server, caller, pieces, fields)
+    values, made = asked.values, sum(map(_made, shots))
+    total = float(asked.values["asked_seconds"])
+    if cuts is not None:
+        keys = [key_of([piece.told for piece in shot], values) for shot in shots]
+        values["shots"] = [{"key": key, "parts": len(shot)} for key, shot in zip(keys, shots, strict=True)]
+        kept = kept_before(server, caller.account_id, values["model"], keys)
+        made = sum(_made(shot) for key, shot in zip(keys, shots, strict=True) if key not in kept)
+    values |= {"loop": loop, "seconds": max(LEAST_MADE, made), "kept_seconds": total - made}
+    server.space.check_jobs(values, asked.n)
+    said = once_of(once, "timeline", asked.said, values["parts"], loop, parent_id, *([sorted(cuts)] if cuts else []))
+    return accepted(server, caller, values, said, parent_id)
+
+
+def asked_for(server: Server, caller: Caller, pieces: Sequence[Piece], fields: dict[str, Any]) -> Asked:
+    """The request of these pieces, with everything settled that ``fields`` leave open. Raises ApiError (400)."""
+    total = sum(piece.seconds for piece in pieces if not isinstance(piece, Still))
     first = next((piece.job for piece in pieces if isinstance(piece, Kept)), None)
-    known = {"model": server.settings.model} | _like(first) | fields | {"seconds": f"{total:.6g}"}
+    known = {"model": server.settings.model} | _like(server, first) | fields | {"seconds": f"{total:.6g}"}
     body = validated(CreateVideo, known)
-    values = settled(server, caller, body, "timeline")
-    made = sum(piece.seconds for piece in pieces if isinstance(piece, Made))
-    values |= {"parts": [piece.told for piece in pieces], "loop": loop}
-    values |= {"seconds": max(LEAST_MADE, made), "kept_seconds": total - made}
-    server.space.check_jobs(values, body.n)
-    told = once_of(once, "timeline", body.model_dump(), values["parts"], loop, parent_id)
-    return accepted(server, caller, values, told, parent_id)
+    values = settled(server, caller, body, "timeline") | {"parts": [piece.told for piece in pieces]}
+    return Asked(values, body.n, body.model_dump())
+
+
+def shots_kept(server: Server, caller: Caller, shots: Sequence[Sequence[Piece]], fields: dict[str, Any]) -> list[bool]:
+    """Of each shot, whether it would be taken as it was made before. Raises ApiError (400)."""
+    if not str(fields.get("seed", "")).strip():
+        return [False] * len(shots)  # any seed: nobody knows which
+    asked = asked_for(server, caller, [piece for shot in shots for piece in shot], fields).values
+    keys = [key_of([piece.told for piece in shot], asked) for shot in shots]
+    kept = kept_before(server, caller.account_id, asked["model"], keys)
+    return [key in kept for key in keys]
+
+
+def kept_before(server: Server, account_id: str, model: str, keys: Sequence[str | None]) -> set[str]:
+    """See ``shots.kept_of``."""
+    with server.database.read() as connection:
+        return shots_of(connection, account_id, model, keys)
 
 
 def kept_of(server: Server, account_id: str, video_id: str, start: float = 0.0, stop: float | None = None) -> Kept:
@@ -132,8 +176,18 @@ def blended(one: Kept, other: Kept, overlap: float) -> list[Piece]:
     return [replace(one, stop=ends), Made(overlap), replace(other, start=begins)]
 
 
-def _checked(pieces: Sequence[Piece], loop: bool) -> float:
-    """How long all of it is. Raises ApiError (400) for what no model could put together."""
+def _shots(pieces: Sequence[Piece], cuts: Collection[int]) -> list[Sequence[Piece]]:
+    """The pieces between the cuts."""
+    firsts = sorted({0, *cuts, len(pieces)})
+    return [pieces[first:after] for first, after in pairwise(firsts)] or [pieces]
+
+
+def _made(shot: Sequence[Piece]) -> float:
+    return sum(piece.seconds for piece in shot if isinstance(piece, Made))
+
+
+def _checked(pieces: Sequence[Piece], loop: bool, where: str = "") -> None:
+    """Raise ApiError (400) for what no model could put together; ``where`` names the shot."""
     total = sum(piece.seconds for piece in pieces if not isinstance(piece, Still))
     try:
         parts = tuple(_part(piece) for piece in pieces)
@@ -141,12 +195,12 @@ def _checked(pieces: Sequence[Piece], loop: bool) -> float:
             raise BadRequest("nothing lasts any time; give seconds to make, or a clip to keep")
         VideoRequest(prompt="checked elsewhere", seconds=total, timeline=parts, loop=loop)
     except BadRequest as error:
-        raise ApiError(400, "invalid_value", str(error), param="timeline") from None
+        raise ApiError(400, "invalid_value", f"{where}{error}", param="timeline") from None
     for number, piece in enumerate(pieces):
         beside = (*pieces[max(0, number - 1) : number], *pieces[number + 1 : number + 2])
         if isinstance(piece, Still) and not any(isinstance(other, Made) for other in beside):
-            raise ApiError(400, "invalid_value", "a picture needs seconds before or after it", param="timeline")
-    return total
+            told = f"{where}a picture needs seconds before or after it"
+            raise ApiError(400, "invalid_value", told, param="timeline")
 
 
 def _part(piece: Piece) -> Part:
@@ -159,9 +213,9 @@ def _part(piece: Piece) -> Part:
             return Gap(seconds, prompt)
 
 
-def _like(first: Job | None) -> dict[str, Any]:
+def _like(server: Server, first: Job | None) -> dict[str, Any]:
     """Size and frame rate of the first clip, where there is one and they are known."""
     if first is None:
         return {}
     fps = first.details.get("settings", {}).get("fps")
-    return {"size": first.request["size"], "model": first.request["asked_model"]} | ({"fps": fps} if fps else {})
+    return {"size": first.request["size"], "model": model_like(server, first)} | ({"fps": fps} if fps else {})

@@ -142,6 +142,12 @@ def find_video(server: Server, account_id: str, video_id: str) -> Job:
     return job
 
 
+def model_like(server: Server, job: Job) -> str:
+    """The model to ask for a clip like this one: that one's, or the server's where another made it elsewhere."""
+    asked = str(job.request["asked_model"])
+    return asked if server.settings.model_for(asked) == server.settings.model else server.settings.model
+
+
 def no_video(video_id: str) -> ApiError:
     return ApiError(404, "video_not_found", f"there is no video '{video_id[:80]}'", param="video_id")
 

@@ -208,6 +208,16 @@ def go_to(path: str) -> Response:
     return RedirectResponse(path, 303)
 
 
+def went(request: Request, path: str) -> Response:
+    """The same where a script sent the form: it is told where to go on."""
+    return JSONResponse({"go": path}, headers=HEADERS) if asked_by_script(request) else go_to(path)
+
+
+def asked_by_script(request: Request) -> bool:
+    """Whether a script of ours asks, which shows the answer itself, and no browser that wants a page."""
+    return "text/html" not in request.headers.get("accept", "")
+
+
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page of this template, in the visitor's language and theme."""
     language = page_language(request)
@@ -225,7 +235,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
 def trouble(request: Request, error: HimmelError) -> Response:
     """The answer of an error: on to signing in, a page, or JSON for scripts."""
     status = error.status if isinstance(error, ApiError) else STATUS.get(type(error), 400)
-    if "text/html" not in request.headers.get("accept", ""):
+    if asked_by_script(request):
         code = error.code if isinstance(error, ApiError) else CODES.get(type(error), "refused")
         return JSONResponse({"error": {"message": str(error), "code": code}}, status, HEADERS)
     if isinstance(error, NotConfirmed):

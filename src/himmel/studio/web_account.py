@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from himmel.errors import ApiError, BadRequest
 from himmel.studio.api_videos import TheServer
 from himmel.studio.auth import Terms
-from himmel.studio.imports import Taken
+from himmel.studio.bringing import latest
 from himmel.studio.limits import used
 from himmel.studio.server import Server
 from himmel.studio.sessions import Visitor
@@ -115,9 +115,8 @@ def account_page(
     status: int = 200,
     problem: str = "",
     key: str = "",
-    taken: Taken | None = None,
 ) -> Response:
-    """The page; with what went wrong, a key that was just made, or what came of an import."""
+    """The page; with what went wrong, or a key that was just made."""
     number, now = visitor.caller.account_id, server.queue.now()
     mine = server.passkeys.of(number)
     good = [row for row in server.keys.list(number) if row.revoked_at is None]
@@ -129,7 +128,7 @@ def account_page(
         status,
         problem=problem,
         key=key,
-        taken=taken,
+        brought=latest(server.database, number, now),
         address=str(request.base_url).rstrip("/"),
         sessions=server.sessions.of(number),
         keys=good,

@@ -1,6 +1,6 @@
 """What belongs to an account as a whole: taking it along, bringing it from elsewhere, deleting it.
 
-Owns: these three acts on the Account page. What they do stands in ``export``, ``imports`` and ``accounts``.
+Owns: these three acts on the Account page. What they do stands in ``export``, ``bringing`` and ``accounts``.
 """
 
 from __future__ import annotations
@@ -13,19 +13,28 @@ from starlette.datastructures import UploadFile
 from himmel.errors import ApiError, BadRequest
 from himmel.studio.accounts import check_may_go, delete_account
 from himmel.studio.api_videos import TheServer
-from himmel.studio.archive import Archive
+from himmel.studio.bodies import file_name
+from himmel.studio.bringing import accept, latest
 from himmel.studio.export import clips_zip
-from himmel.studio.gate import Gate
-from himmel.studio.imports import take_in
 from himmel.studio.jobs import FINAL
 from himmel.studio.server import Server
 from himmel.studio.sessions import Visitor
 from himmel.studio.tables import jobs
-from himmel.studio.web import PageRoute, TheVisitor, check_whole, cookie_name, form_of, go_to, streamed
+from himmel.studio.web import (
+    PageRoute,
+    TheVisitor,
+    asked_by_script,
+    check_whole,
+    cookie_name,
+    form_of,
+    go_to,
+    page,
+    streamed,
+    went,
+)
 from himmel.studio.web_account import account_page
 
 TEXT = 10_000  # bytes of a field beside the file
-IMPORTS = Gate("too many imports are under way", 4, each=1)
 router = APIRouter(prefix="/account", route_class=PageRoute)
 
 
@@ -63,16 +72,24 @@ async def delete(request: Request, server: TheServer, visitor: TheVisitor) -> Re
     return answer
 
 
+@router.get("/import")
+def how_far(request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """How far the latest import is, in words, for a page that shows it already."""
+    row = latest(server.database, visitor.caller.account_id, server.queue.now())
+    return page(request, "import.html", brought=row)
+
+
 def _brought(request: Request, server: Server, visitor: Visitor, given: object) -> Response:
     try:
         if not isinstance(given, UploadFile) or not given.size:
             raise BadRequest("choose a zip first")
-        with IMPORTS.passed():
-            taken = take_in(server, visitor.caller.account_id, Archive(given.file))
+        accept(server, visitor.caller.account_id, file_name(given), given.file)
     except (BadRequest, ApiError) as error:
+        if asked_by_script(request):
+            raise
         status = error.status if isinstance(error, ApiError) else 400
         return account_page(request, server, visitor, status, problem=str(error))
-    return account_page(request, server, visitor, taken=taken)
+    return went(request, "/account#import")
 
 
 def end_account(server: Server, account_id: str) -> None:

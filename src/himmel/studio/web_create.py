@@ -7,11 +7,12 @@ Owns: this page, its form, and what the form asks the server while somebody type
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import secrets
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -23,16 +24,26 @@ from himmel.looks import BUILT_IN, KINDS, read_looks
 from himmel.spec import MAX_SEED, Size
 from himmel.studio.api_videos import TheServer
 from himmel.studio.auth import Caller
-from himmel.studio.bodies import read_body
+from himmel.studio.bodies import file_name, read_body
 from himmel.studio.cards import cards_of
 from himmel.studio.excerpts import excerpt
+from himmel.studio.imports import ENDINGS, take_clip
 from himmel.studio.jobs import Job
 from himmel.studio.published import find_readable
 from himmel.studio.server import Server
 from himmel.studio.texts import catalogue, duration, span
 from himmel.studio.timelines import Made, Piece, Still, make_timeline, seconds_of
 from himmel.studio.videos import LONGEST_TEXT, REFERENCE, create_video, find_video, keep_picture
-from himmel.studio.web import PageRoute, TheVisitor, check_origin, form_of, go_to, page, page_language
+from himmel.studio.web import (
+    PageRoute,
+    TheVisitor,
+    asked_by_script,
+    check_origin,
+    form_of,
+    page,
+    page_language,
+    went,
+)
 from himmel.studio.web_library import latest
 
 SIZES = ("256x256", "512x512", "640x360", "1280x720", "360x640", "720x1280")
@@ -41,8 +52,9 @@ VARIATIONS = ("1", "2", "3", "4")
 SHOWN = 8  # latest clips below the form
 LONGEST_TYPED = 2000  # characters of a prompt whose words are looked up as it is typed
 PLAIN = ("prompt", "size", "seconds", "n", "seed", "turbo", "negative_prompt", "steps", "guidance", "fps")
-FRAMES = ("first", "last")  # of clips, as "clip:frame"
+FRAMES = ("first", "last")  # of clips, as "clip:frame"; frame 0 is the last one
 LAST = "last_frame"  # a picture that the clip ends with
+MATERIAL = "material"  # a clip that is to be remixed or extended
 USUAL = {"size": SIZES[0], "seconds": "4", "n": "1", "turbo": "false"}
 EXAMPLES = (
     "a cat jumping on the beach, the camera zooms in",
@@ -88,11 +100,34 @@ async def make(request: Request, server: TheServer, visitor: TheVisitor) -> Resp
         try:
             job = _asked(server, visitor.caller, fields)
         except ApiError as error:
+            if asked_by_script(request):
+                raise
             values = {name: fields[name] for name in (*PLAIN, *FRAMES) if isinstance(fields.get(name), str)}
             return _page(request, server, visitor.caller, values, locked, str(error), error.status)
-        return go_to(f"/create?from={job.id}{'&keep=1' if locked else ''}")
+        return went(request, f"/create?from={job.id}{'&keep=1' if locked else ''}")
 
     return await run_in_threadpool(made)
+
+
+@router.post("/create/clip")
+async def bring(request: Request, server: TheServer, visitor: TheVisitor) -> Response:
+    """Take a clip into the library, to be remixed or extended; one that is there already is not kept twice."""
+    fields = await form_of(request, visitor, server.settings.upload_bytes, LONGEST_TEXT)
+
+    def brought() -> Response:
+        try:
+            given = fields.get(MATERIAL)
+            if not isinstance(given, UploadFile) or not given.size:
+                raise ApiError(400, "invalid_value", "choose a clip first: an MP4 file", param=MATERIAL)
+            number = take_clip(server, visitor.caller.account_id, given, str(fields.get("prompt", "")))
+        except ApiError as error:
+            if asked_by_script(request):
+                raise
+            values = {name: fields[name] for name in (*PLAIN, *FRAMES) if isinstance(fields.get(name), str)}
+            return _page(request, server, visitor.caller, values, bool(fields.get("locked")), str(error), error.status)
+        return went(request, f"/clips/{number}#from-here")
+
+    return await run_in_threadpool(brought)
 
 
 @router.get("/create/estimate")
@@ -139,10 +174,16 @@ def _asked(server: Server, caller: Caller, fields: dict[str, Any]) -> Job:
 def _frame(
     server: Server, account_id: str, fields: dict[str, Any], name: str, upload: str
 ) -> tuple[UploadFile | None, str | None]:
-    """A picture that a form gives, as a file or as "clip:frame" of the account's; and that clip. Raises ApiError."""
+    """A picture that a form gives, as a file or as "clip:frame" of the account's; and that clip. Raises ApiError.
+
+    Of a file that is a clip it is the frame that leads on: the last to begin with, the first to end with. Such a clip
+    is kept in the library.
+    """
     given = fields.get(upload)
     if isinstance(given, UploadFile) and given.size:
-        return given, None
+        if not file_name(given).lower().endswith(ENDINGS):
+            return given, None
+        fields = {name: f"{take_clip(server, account_id, given)}:{0 if name == 'first' else 1}"}
     named = re.fullmatch(r"([\w-]{1,80}):(\d{1,5})", str(fields.get(name, "")), re.ASCII)
     if not named:
         return None, None
@@ -155,7 +196,15 @@ def _once(fields: dict[str, Any]) -> str | None:
     if not (sent := str(fields.get("once", ""))):
         return None
     said = {name: str(fields.get(name, "")) for name in (*PLAIN, *FRAMES, "once")}
+    said |= {name: _digest(file) for name, file in fields.items() if isinstance(file, UploadFile) and file.size}
     return f"form-{hashlib.sha256((json.dumps(said) + sent).encode()).hexdigest()[:40]}"
+
+
+def _digest(upload: UploadFile) -> str:
+    upload.file.seek(0)
+    found = hashlib.file_digest(cast("io.BytesIO", upload.file), "sha256").hexdigest()
+    upload.file.seek(0)
+    return found
 
 
 def _looked_up(server: Server, prompt: str) -> dict[str, Any]:
@@ -220,6 +269,7 @@ def _page(
         estimate=estimate_of(server, caller.account_id, min(3600.0, seconds), many, language),
         once=secrets.token_urlsafe(12),
         model=server.settings.model,
+        largest=server.settings.upload_bytes,
     )
 
 

@@ -1,5 +1,8 @@
 """Storyboard: cards on a timeline, each a text, a picture or a clip; the model makes what is between, as one clip.
 
+A cut before a card begins a new shot, which is made by itself; shots that did not change since they were made are taken
+as they are, and each card says so.
+
 Owns: this page, its form, and what its cards become. Without scripts every button sends the whole form, which comes
 back changed; pictures that came with it are kept meanwhile, under a name that only this session can use.
 """
@@ -10,7 +13,8 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from itertools import accumulate
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -26,17 +30,21 @@ from himmel.studio.schemas import LONGEST_PROMPT
 from himmel.studio.server import Server
 from himmel.studio.sessions import Visitor
 from himmel.studio.tables import jobs
-from himmel.studio.timelines import Kept, Made, Piece, Still, kept_of, make_timeline, seconds_of
+from himmel.studio.timelines import Kept, Made, Piece, Still, kept_of, make_timeline, seconds_of, shots_kept
 from himmel.studio.videos import LONGEST_TEXT, find_video, keep_picture
-from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page, page_language
+from himmel.studio.web import PageRoute, TheVisitor, asked_by_script, form_of, page, page_language, went
 from himmel.studio.web_create import SIZES, estimate_of, sizes_with
 from himmel.studio.web_library import latest
 
 MOST_CARDS = 24
 MOST_CLIPS = 48  # that one may choose among
 FIELDS = 40 + 8 * MOST_CARDS
+SHOWN_BYTES = 4_000_000  # of a form without pictures
+SETTINGS = ("size", "turbo", "seed")
+GIVEN, KEPT, MADE = FATES = ("given", "kept", "made")  # what is shown as it is, as it was made, and made (again)
 USUAL_SECONDS = {TEXT: "4", IMAGE: "2", CLIP: "2"}
 
+T = TypeVar("T")
 router = APIRouter(route_class=PageRoute)
 
 
@@ -50,6 +58,7 @@ class ShotCard:
     clip: str = ""
     start: str = "0"
     kept: str = ""
+    cut: str = ""  # anything: a new shot begins with it
 
 
 NAMES = tuple(field.name for field in fields(ShotCard))
@@ -66,7 +75,9 @@ def form(
     cards, values = [ShotCard(TEXT, USUAL_SECONDS[TEXT])], {}
     if from_:
         job = find_video(server, visitor.caller.account_id, from_)
-        cards, values = _cards_of_job(job, visitor), {"size": job.request["size"]}
+        cards, values = _cards_of_job(job, visitor), {"size": job.request["size"], "from": job.id}
+        if job.request.get("parts"):  # made again with these, its shots stay as they are
+            values |= {"seed": str(job.request["seed"]), "turbo": str(bool(job.request.get("turbo"))).lower()}
     return _page(request, server, visitor, cards, values)
 
 
@@ -79,25 +90,46 @@ async def make(request: Request, server: TheServer, visitor: TheVisitor) -> Resp
     def made() -> Response:
         cards: list[ShotCard] = []
         act = str(sent.get("act", ""))
-        values = {name: str(sent[name]) for name in ("size", "turbo", "seed") if sent.get(name)}
+        values = {name: str(sent[name]) for name in (*SETTINGS, "from") if sent.get(name)}
         try:
             cards = _typed(sent.get("cards"))
             cards = _pictured(server, visitor, cards, sent["cards"])
             if act:
                 return _page(request, server, visitor, _changed(cards, act), values)
+            shots = _shots(cards, _pieces(server, visitor, cards))
+            pieces = [piece for shot in shots for piece in shot]
             job = make_timeline(
                 server,
                 visitor.caller,
-                pieces := _pieces(server, visitor, cards),
-                values | {"prompt": _prompt(cards, pieces)},
-                parent_id=next((piece.job.id for piece in pieces if isinstance(piece, Kept)), None),
+                pieces,
+                _asked(cards, pieces, values),
+                cuts=set(accumulate(len(shot) for shot in shots[:-1])),
+                parent_id=_parent(server, visitor, values, pieces),
                 once=_once(str(sent.get("once", "")), values, cards),
             )
         except ApiError as error:
+            if asked_by_script(request):
+                raise
             return _page(request, server, visitor, cards, values, str(error), error.status)
-        return go_to(f"/clips/{job.id}")
+        return went(request, f"/clips/{job.id}")
 
     return await run_in_threadpool(made)
+
+
+@router.post("/storyboard/shots")
+async def shots(request: Request, server: TheServer, visitor: TheVisitor) -> dict[str, Any]:
+    """What would become of each card, for a page that shows it as somebody types, and what the whole would cost."""
+    sent = await form_of(request, visitor, SHOWN_BYTES, LONGEST_TEXT, fields=FIELDS, files=0)
+
+    def looked() -> dict[str, Any]:
+        cards = _typed(sent.get("cards"))
+        values = {name: str(sent[name]) for name in SETTINGS if sent.get(name)}
+        found = _fates(server, visitor, cards, values)
+        seconds = min(3600.0, max(0.1, _made_seconds(cards, found)))
+        cost = estimate_of(server, visitor.caller.account_id, seconds, 1, page_language(request))
+        return {"cards": found, "text": cost}
+
+    return await run_in_threadpool(looked)
 
 
 @router.get("/storyboard/pictures/{kept}")
@@ -155,22 +187,85 @@ def _changed(cards: list[ShotCard], act: str) -> list[ShotCard]:
     return changed if changed and what in ("earlier", "later", "remove") else list(cards)
 
 
-def _pieces(server: Server, visitor: Visitor, cards: list[ShotCard]) -> list[Piece]:
-    """What the cards are made of, in order: a text holds until another replaces it, and the first for all before it.
+def _pieces(server: Server, visitor: Visitor, cards: list[ShotCard]) -> list[list[Piece]]:
+    """What each card is made of: a text holds until another replaces it, and the first for all before it.
 
     Raises ApiError (400) that names the card.
     """
-    prompt = next((card.text.strip() for card in cards if card.text.strip()), "")
-    found: list[Piece] = []
-    for number, card in enumerate(cards, 1):
-        prompt = card.text.strip() or prompt
+    found: list[list[Piece]] = []
+    for number, (card, prompt) in enumerate(_prompted(cards), 1):
         try:
-            found += _pieces_of(server, visitor, card, prompt)
+            found.append(_pieces_of(server, visitor, card, prompt))
         except ApiError as error:
             raise _bad(number, str(error), error) from None
-    if any(isinstance(piece, Made) for piece in found) and not prompt:
+    if any(isinstance(piece, Made) and not piece.prompt for pieces in found for piece in pieces):
         raise ApiError(400, "invalid_value", "say on at least one card what is to be seen", param="cards")
     return found
+
+
+def _prompted(cards: list[ShotCard]) -> list[tuple[ShotCard, str]]:
+    """The cards, each with what is told while it lasts."""
+    prompt = next((card.text.strip() for card in cards if card.text.strip()), "")
+    return [(card, prompt := card.text.strip() or prompt) for card in cards]
+
+
+def _shots(cards: list[ShotCard], pieces: list[list[T]]) -> list[list[T]]:
+    """The same, shot by shot: a card with a cut begins one."""
+    shots: list[list[T]] = []
+    for card, own in zip(cards, pieces, strict=True):
+        if card.cut or not shots:
+            shots.append([])
+        shots[-1] += own
+    return shots
+
+
+def _fates(server: Server, visitor: Visitor, cards: list[ShotCard], values: dict[str, str]) -> list[str]:
+    """What would become of each card, one of ``FATES``; what is not filled in yet is still to be made."""
+    pieces = [_pieces_if_good(server, visitor, card, prompt) for card, prompt in _prompted(cards)]
+    shots = _shots(cards, pieces)
+    good = [shot for shot in shots if all(shot)]
+    try:
+        whole = [[piece for piece in shot if piece] for shot in good]
+        asked = _asked(cards, [piece for shot in whole for piece in shot], values)
+        kept = iter(shots_kept(server, visitor.caller, whole, asked))
+        taken = [all(shot) and next(kept) for shot in shots]
+    except ApiError:  # a size or seed that cannot be
+        taken = [False] * len(shots)
+    place, found = -1, []
+    for card, own in zip(cards, pieces, strict=True):
+        place += bool(card.cut) or place < 0
+        given = not any(piece is None or isinstance(piece, Made) for piece in own)
+        found.append(GIVEN if given else KEPT if taken[place] else MADE)
+    return found
+
+
+def _pieces_if_good(server: Server, visitor: Visitor, card: ShotCard, prompt: str) -> list[Piece | None]:
+    """What a card is made of; None stands for what is not to be made like this."""
+    try:
+        pieces = _pieces_of(server, visitor, card, prompt)
+    except ApiError:
+        return [None]
+    return [None if isinstance(piece, Made) and not piece.prompt else piece for piece in pieces]
+
+
+def _made_seconds(cards: list[ShotCard], fates: list[str]) -> float:
+    """How much of all is to be made."""
+    return sum(
+        _number(card.seconds) for card, fate in zip(cards, fates, strict=True) if card.kind != CLIP and fate != KEPT
+    )
+
+
+def _asked(cards: list[ShotCard], pieces: list[Piece], values: dict[str, str]) -> dict[str, Any]:
+    """The fields of a request that the form says."""
+    said = {name: values[name] for name in SETTINGS if name in values}
+    return {"turbo": "false"} | said | {"prompt": _prompt(cards, pieces)}
+
+
+def _parent(server: Server, visitor: Visitor, values: dict[str, str], pieces: list[Piece]) -> str | None:
+    """The storyboard that this one was before, or the first clip in it. Raises ApiError (404)."""
+    if before := values.get("from"):
+        return find_video(server, visitor.caller.account_id, before).id
+    return next((piece.job.id for piece in pieces if isinstance(piece, Kept)), None)
 
 
 def _pieces_of(server: Server, visitor: Visitor, card: ShotCard, prompt: str) -> list[Piece]:
@@ -212,19 +307,28 @@ def _cards_of_job(job: Job, visitor: Visitor) -> list[ShotCard]:
         whole = ShotCard(CLIP, job.request["asked_seconds"], clip=job.id)
         return [whole, ShotCard(TEXT, USUAL_SECONDS[TEXT], job.request["prompt"])]
     cards: list[ShotCard] = []
-    for part in parts:
+    begins = {0, *accumulate(shot["parts"] for shot in job.request.get("shots", ()))}
+    for place, part in enumerate(parts):
+        cut = "1" if place and place in begins else ""
         if part["kind"] == "clip":
             cards.append(
-                ShotCard(CLIP, f"{part['stop'] - part['start']:.6g}", "", part["video"], f"{part['start']:.6g}")
+                ShotCard(
+                    CLIP,
+                    f"{part['stop'] - part['start']:.6g}",
+                    "",
+                    part["video"] or "",
+                    f"{part['start']:.6g}",
+                    cut=cut,
+                )
             )
         elif part["kind"] == "picture":
-            cards.append(ShotCard(IMAGE, "0", kept=_sealed(visitor, part["digest"])))
+            cards.append(ShotCard(IMAGE, "0", kept=_sealed(visitor, part["digest"]), cut=cut))
         else:
             seconds, text = f"{part['seconds']:.6g}", part["prompt"] or job.request["prompt"]
-            if cards and cards[-1] == replace(cards[-1], kind=IMAGE, seconds="0"):
+            if not cut and cards and cards[-1] == replace(cards[-1], kind=IMAGE, seconds="0"):
                 cards[-1] = replace(cards[-1], seconds=seconds, text=text)
             else:
-                cards.append(ShotCard(TEXT, seconds, text))
+                cards.append(ShotCard(TEXT, seconds, text, cut=cut))
     return cards
 
 
@@ -239,14 +343,16 @@ def _page(
 ) -> Response:
     language, account = page_language(request), visitor.caller.account_id
     clips = cards_of(server, latest(server, account, MOST_CLIPS, jobs.c.status == Status.COMPLETED), language)
-    known = {"size": SIZES[0], "turbo": "false", "seed": ""} | values
-    made = sum(_number(card.seconds) for card in cards if card.kind != CLIP)
+    known = {"size": SIZES[0], "turbo": "false", "seed": "", "from": ""} | values
+    fates = _fates(server, visitor, cards, values)
+    made = _made_seconds(cards, fates)
     return page(
         request,
         "storyboard.html",
         status,
         cards=cards or [ShotCard(TEXT, USUAL_SECONDS[TEXT])],
         usual=[ShotCard(kind, seconds) for kind, seconds in USUAL_SECONDS.items()],
+        fates=fates,
         values=known,
         problem=problem,
         clips=clips,

@@ -44,9 +44,11 @@ def test_the_zip_holds_every_frame_in_order(clip, tmp_path):
 def test_one_frame_is_that_frame(clip, tmp_path):
     write_excerpt("frame", clip, target := tmp_path / "made.png", 3)
     assert np.array_equal(np.asarray(Image.open(target)), read_frames(clip)[2])
+    write_excerpt("frame", clip, target, 0)
+    assert np.array_equal(np.asarray(Image.open(target)), read_frames(clip)[11])
 
 
-@pytest.mark.parametrize("number", [0, 13])
+@pytest.mark.parametrize("number", [-1, 13])
 def test_a_frame_that_is_not_there_is_named(clip, tmp_path, number):
     with pytest.raises(BadRequest, match=f"no frame {number}"):
         write_excerpt("frame", clip, tmp_path / "made.png", number)

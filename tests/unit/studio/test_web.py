@@ -65,7 +65,15 @@ def test_the_cookie_is_bound_to_the_host_where_browsers_can():
 
 
 def test_what_was_typed_is_shown_and_never_run():
-    made = page(request(), "sign_in.html", next="/create", problem="<script>1</script>", name='"><b>', empty=False)
+    made = page(
+        request(),
+        "sign_in.html",
+        next="/create",
+        problem="<script>1</script>",
+        name='"><b>',
+        empty=False,
+        passkey=False,
+    )
     text = made.body.decode()
     assert "<script>1" not in text and "&lt;script&gt;1" in text
     assert '"><b>' not in text

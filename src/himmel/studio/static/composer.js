@@ -1,6 +1,8 @@
-// The form of Create, while somebody types: unknown words, words put in, the seed, the cost, a picture dropped, a draft.
+// The form of Create, while somebody types: unknown words, words put in, the seed, the cost.
+import { Draft, fillIn } from "./drafts.js";
+import { Drop } from "./drop.js";
+
 const PAUSE = 350; // milliseconds without a key before words are looked up
-const DRAFT = "himmel.draft";
 
 class Composer extends HTMLElement {
   connectedCallback() {
@@ -8,8 +10,11 @@ class Composer extends HTMLElement {
     this.prompt = this.querySelector("#prompt");
     this.marks = this.querySelector("[data-marks]");
     this.told = this.querySelector("[data-words]");
-    this.picture = this.form.elements.input_reference;
-    this.#draft();
+    const drop = new Drop(this);
+    new Draft(this.form, (fields) => {
+      fields.filter(([name]) => ["first", "last"].includes(name)).forEach(([name, value]) => drop.frame(name, value));
+      fillIn(this.form, fields);
+    });
     this.prompt.addEventListener("input", () => this.#typed());
     this.prompt.addEventListener("scroll", () => (this.marks.scrollTop = this.prompt.scrollTop));
     this.prompt.addEventListener("keydown", (event) => {
@@ -20,9 +25,7 @@ class Composer extends HTMLElement {
     this.#seed();
     this.form.addEventListener("change", (event) => {
       if (["seconds", "n"].includes(event.target.name)) this.#estimate();
-      if (event.target === this.picture) this.#showPicture();
     });
-    this.#drop();
     if (this.prompt.value) this.#look();
   }
 
@@ -37,14 +40,6 @@ class Composer extends HTMLElement {
   #changed() {
     this.prompt.dispatchEvent(new Event("input", { bubbles: true }));
     this.prompt.focus();
-  }
-
-  #draft() {
-    try {
-      if (!this.prompt.value && !location.search) this.prompt.value = localStorage.getItem(DRAFT) ?? "";
-      this.prompt.addEventListener("input", () => localStorage.setItem(DRAFT, this.prompt.value));
-      this.form.addEventListener("submit", () => localStorage.removeItem(DRAFT));
-    } catch { /* a browser that keeps nothing */ }
   }
 
   #typed() {
@@ -110,49 +105,6 @@ class Composer extends HTMLElement {
       const answer = await fetch(`/create/estimate?${asked}`, { headers: { accept: "application/json" } });
       if (answer.ok) this.querySelector("[data-estimate]").textContent = (await answer.json()).text;
     } catch { /* the old one stays */ }
-  }
-
-  #showPicture() {
-    const box = this.querySelector("[data-given]"), file = this.picture.files[0];
-    box.hidden = !file;
-    if (!file) return;
-    const image = box.querySelector("img");
-    URL.revokeObjectURL(image.src);
-    image.src = URL.createObjectURL(file);
-    box.querySelector("[data-given-name]").textContent = file.name;
-  }
-
-  #drop() {
-    const veil = document.querySelector("[data-drop]");
-    const bears = (event) => event.dataTransfer?.types.includes("Files");
-    addEventListener("dragover", (event) => {
-      if (!bears(event)) return;
-      event.preventDefault();
-      veil.hidden = false;
-    });
-    addEventListener("dragleave", (event) => event.relatedTarget || (veil.hidden = true));
-    addEventListener("drop", (event) => {
-      if (!bears(event)) return;
-      event.preventDefault();
-      veil.hidden = true;
-      const picture = [...event.dataTransfer.files].find((file) => file.type.startsWith("image/"));
-      if (picture) this.#take(picture);
-    });
-    this.prompt.addEventListener("paste", (event) => {
-      const picture = [...event.clipboardData.files].find((file) => file.type.startsWith("image/"));
-      if (picture) this.#take(picture);
-    });
-    this.querySelector("[data-given-away]").addEventListener("click", () => {
-      this.picture.value = "";
-      this.#showPicture();
-    });
-  }
-
-  #take(picture) {
-    const bag = new DataTransfer();
-    bag.items.add(picture);
-    this.picture.files = bag.files;
-    this.#showPicture();
   }
 }
 

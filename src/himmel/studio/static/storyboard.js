@@ -1,7 +1,10 @@
 // The storyboard as a timeline: cards moved and stretched by mouse, touch and keys. The form's fields are the truth.
+import { Draft, fillIn, offers } from "./drafts.js";
+
 const NEAR = 6; // pixels that a pointer may move before it drags
 const LEAST_WIDTH = 52; // pixels of a card
 const EDGES = 16; // pixels beside all cards
+const CUT_WIDTH = 12; // pixels before a card with a cut
 const MOST_SCALE = 160; // pixels of a second
 
 class Storyboard extends HTMLElement {
@@ -10,6 +13,7 @@ class Storyboard extends HTMLElement {
     this.reel = this.querySelector("[data-reel]");
     this.cards = this.querySelector("[data-reel-cards]");
     this.segments = new Map();
+    this.draft = new Draft(this.querySelector("form"), (fields) => this.#restore(fields));
     this.reel.hidden = false;
     this.classList.add("live");
     this.addEventListener("click", (event) => this.#act(event));
@@ -23,11 +27,38 @@ class Storyboard extends HTMLElement {
     this.#choose(this.shots[0]);
   }
 
+  #restore(fields) {
+    fillIn(this.querySelector("form"), fields);
+    const rows = [];
+    for (const [name, value] of fields) {
+      const key = name.match(/^cards\[\]\[(\w+)\]$/)?.[1];
+      if (key === "kind") rows.push({});
+      if (key && rows.length) rows.at(-1)[key] = value;
+    }
+    const made = rows.map((row) => this.#card(row)).filter(Boolean);
+    if (made.length) this.list.replaceChildren(...made);
+  }
+
+  #card({ kind, ...told }) {
+    const card = this.querySelector(`[data-new="${CSS.escape(kind)}"]`)?.content.firstElementChild.cloneNode(true);
+    if (!card) return;
+    Object.entries(told).forEach(([name, value]) => {
+      const input = field(card, name);
+      if (input?.tagName === "SELECT" && !offers(input, value)) input.add(new Option(value, value));
+      if (input?.type === "checkbox") input.checked = true;
+      else if (input) input.value = value;
+    });
+    const picture = card.querySelector("[data-shown]");
+    if (told.kept || told.clip) show(picture, told.kept ? `/storyboard/pictures/${told.kept}` : `/clips/${told.clip}/thumbnail.webp`);
+    return card;
+  }
+
   get shots() { return [...this.list.children]; }
 
   draw() {
     const shots = this.shots, total = shots.reduce((sum, shot) => sum + length(shot), 0);
-    this.scale = Math.min(MOST_SCALE, (this.reel.clientWidth - EDGES) / Math.max(total, 0.1));
+    const cuts = shots.filter((shot, index) => index && field(shot, "cut").checked).length;
+    this.scale = Math.min(MOST_SCALE, (this.reel.clientWidth - EDGES - cuts * CUT_WIDTH) / Math.max(total, 0.1));
     shots.forEach((shot, index) => {
       const segment = this.segments.get(shot) ?? this.#segment(shot);
       if (this.cards.children[index] !== segment) this.cards.insertBefore(segment, this.cards.children[index] ?? null);
@@ -39,6 +70,7 @@ class Storyboard extends HTMLElement {
     this.querySelectorAll('[value^="add-"]').forEach((button) => (button.disabled = shots.length >= Number(this.getAttribute("most"))));
     this.querySelector("[data-total]").textContent = `${total.toFixed(1)} s ·`;
     this.#estimate(shots);
+    this.draft.touch();
   }
 
   #show(shot, segment, index) {
@@ -47,6 +79,7 @@ class Storyboard extends HTMLElement {
     const picture = shot.querySelector("[data-shown]");
     segment.style.width = `${Math.max(LEAST_WIDTH, seconds * this.scale)}px`;
     segment.dataset.kind = shot.dataset.kind;
+    segment.classList.toggle("cut", index > 0 && field(shot, "cut").checked);
     segment.classList.toggle("chosen", shot === this.chosen);
     body.setAttribute("aria-pressed", shot === this.chosen);
     body.style.backgroundImage = picture && !picture.hidden ? `url("${picture.src}")` : "";
@@ -188,32 +221,60 @@ class Storyboard extends HTMLElement {
     const picture = shot.querySelector("[data-shown]"), file = event.target.files?.[0];
     if (file) {
       URL.revokeObjectURL(picture.src);
-      picture.src = URL.createObjectURL(file);
-      picture.hidden = false;
+      show(picture, URL.createObjectURL(file));
     } else if (event.target.tagName === "SELECT") {
       picture.hidden = !event.target.value;
-      if (event.target.value) picture.src = `/clips/${event.target.value}/thumbnail.webp`;
+      if (event.target.value) show(picture, `/clips/${event.target.value}/thumbnail.webp`);
       field(shot, "start").value = 0;
       field(shot, "seconds").value = longest(shot) < 3600 ? longest(shot) : 2;
     }
     this.draw();
   }
 
+  // What would become of each card, and what all of it would cost; a picture that is not sent yet is a new one.
   #estimate(shots) {
     clearTimeout(this.timer);
     this.timer = setTimeout(async () => {
-      const made = shots.filter((shot) => shot.dataset.kind !== "clip").reduce((sum, shot) => sum + length(shot), 0);
+      const form = this.querySelector("form"), body = new FormData(form);
+      body.delete("cards[][picture]");
+      const sent = new FormData();
+      let card = -1;
+      for (const [name, value] of body) {
+        if (name === "cards[][kind]") card += 1;
+        sent.append(name, name === "cards[][kept]" && shots[card].querySelector("[type=file]").files.length ? "" : value);
+      }
       try {
-        const asked = new URLSearchParams({ seconds: Math.min(3600, Math.max(0.1, made)) });
-        const answer = await fetch(`/create/estimate?${asked}`, { headers: { accept: "application/json" } });
-        if (answer.ok) this.querySelector("[data-estimate]").textContent = (await answer.json()).text;
-      } catch { /* the old one stays */ }
+        const answer = await fetch("/storyboard/shots", { method: "POST", body: sent, headers: { accept: "application/json" } });
+        if (!answer.ok) return;
+        const told = await answer.json();
+        this.querySelector("[data-estimate]").textContent = told.text;
+        this.#tell(shots, told.cards);
+      } catch { /* what was said before stays */ }
     }, 400);
+  }
+
+  // Each card says what becomes of it; the timeline marks what is made where something is not.
+  #tell(shots, fates) {
+    this.reel.classList.toggle("fated", fates.includes("kept"));
+    shots.forEach((shot, index) => {
+      const fate = fates[index] ?? "", words = this.dataset[fate] ?? "", segment = this.segments.get(shot);
+      shot.querySelector("[data-fate]").textContent = words;
+      if (!segment) return;
+      segment.dataset.fate = fate;
+      segment.querySelector("[data-fate]").textContent = words && `, ${words}`;
+    });
   }
 }
 
 const field = (shot, name) => shot.querySelector(`[name="cards[][${name}]"]`);
 const length = (shot) => Math.max(0, Number(field(shot, "seconds").value) || 0);
+
+// A picture of a card; one that is not there any more leaves no hole.
+function show(picture, source) {
+  picture.onerror = () => (picture.hidden = true);
+  picture.src = source;
+  picture.hidden = false;
+}
 
 // A clip's card lasts no longer than what there is of the clip.
 function longest(shot) {

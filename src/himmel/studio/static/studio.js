@@ -8,6 +8,7 @@ import "./live.js";
 import "./library.js";
 import "./operator.js";
 import "./compare.js";
+import "./imports.js";
 
 document.documentElement.classList.add("scripted");
 

@@ -1,0 +1,121 @@
+// Forms that are half filled in: kept in this browser, by account, until the server has them; sent so that a line that
+// breaks loses nothing. A form says under which name in data-draft; files cannot be kept.
+const PAUSE = 300; // milliseconds without a change before a draft is written
+const OWN = ["word", "once"]; // fields that belong to a page, not to who fills it in
+
+export class Draft {
+  // "fill" puts kept fields, [name, value] in order, into a form that has more than plain fields.
+  constructor(form, fill = (fields) => fillIn(form, fields)) {
+    Object.assign(this, { form, key: `himmel.draft.${form.dataset.draft}`, here: location.pathname + location.search });
+    this.note = form.querySelector("[data-restored]");
+    this.begun = JSON.stringify(this.#fields());
+    this.#restore(fill);
+    ["input", "change"].forEach((name) => form.addEventListener(name, () => this.touch()));
+    addEventListener("visibilitychange", () => document.hidden && this.#write());
+    addEventListener("pagehide", () => this.#write());
+    addEventListener("online", () => this.offline && this.#say(""));
+    form.addEventListener("submit", (event) => this.#send(event));
+    this.note.querySelector("[data-anew]").addEventListener("click", () => {
+      this.#clear();
+      location.replace(this.here);
+    });
+  }
+
+  touch() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#write(), PAUSE);
+  }
+
+  #fields() {
+    return [...new FormData(this.form)].filter(([name, value]) => typeof value === "string" && !OWN.includes(name));
+  }
+
+  #restore(fill) {
+    let kept;
+    try {
+      kept = JSON.parse(localStorage.getItem(this.key));
+    } catch { /* a browser that keeps nothing, or nothing that can be read */ }
+    // A page about a certain clip has values of its own: there only what was typed on that very page comes back.
+    if (!Array.isArray(kept?.fields) || (kept.at !== this.here && location.search)) return;
+    this.kept = true;
+    fill(kept.fields);
+    this.form.elements.once.value = kept.once ?? this.form.elements.once.value;
+    this.note.querySelector("[data-restored-files]").hidden = !kept.files;
+    this.note.hidden = false;
+  }
+
+  #write() {
+    clearTimeout(this.timer);
+    if (this.over) return;
+    const fields = this.#fields(), once = this.form.elements.once.value;
+    const files = [...this.form.elements].some((element) => element.type === "file" && element.files.length);
+    try {
+      if (JSON.stringify(fields) !== this.begun || files) {
+        localStorage.setItem(this.key, JSON.stringify({ at: this.here, once, fields, files }));
+        this.kept = true;
+      } else if (this.kept) localStorage.removeItem(this.key);
+    } catch { /* full, or forbidden */ }
+  }
+
+  #clear() {
+    this.over = true;
+    try {
+      localStorage.removeItem(this.key);
+    } catch { /* nothing is there */ }
+  }
+
+  // The form goes by itself, so that the page with all that is in it stays until the server has it. Sent again, even
+  // after a reload, it carries the same word "once", by which the server knows it.
+  async #send(event) {
+    if (event.defaultPrevented || event.submitter?.hasAttribute("formaction")) return;
+    event.preventDefault();
+    if (this.sending) return;
+    this.#say("");
+    this.#write();
+    this.#busy(true);
+    try {
+      const body = new FormData(this.form), headers = { accept: "application/json" };
+      const answer = await fetch(this.form.action, { method: "POST", body, headers });
+      const told = await answer.json();
+      if (told.go) {
+        this.#clear();
+        return location.assign(told.go);
+      }
+      this.#say(told.error.message);
+    } catch {
+      this.offline = true;
+      this.#say(this.note.dataset.offline);
+    }
+    this.#busy(false);
+  }
+
+  #busy(sending) {
+    this.sending = sending;
+    this.form.setAttribute("aria-busy", sending);
+    this.form.querySelectorAll("button:not([type=button])").forEach((button) => (button.disabled = sending));
+  }
+
+  #say(text) {
+    this.form.querySelector("#problem")?.remove();
+    this.offline = this.offline && Boolean(text);
+    if (!text) return;
+    const line = Object.assign(document.createElement("p"), { className: "problem", id: "problem", textContent: text });
+    line.setAttribute("role", "alert");
+    this.note.before(line);
+    line.scrollIntoView({ block: "nearest" });
+  }
+}
+
+// Puts kept fields into the plain ones of a form; those of cards are passed over.
+export function fillIn(form, fields) {
+  const kept = new Map(fields);
+  for (const element of form.elements) {
+    const { name, type, tagName } = element;
+    if (!name || name.includes("[") || OWN.includes(name) || type === "file" || tagName === "BUTTON") continue;
+    if (["checkbox", "radio"].includes(type)) element.checked = kept.get(name) === element.value;
+    else if (kept.has(name) && (tagName !== "SELECT" || offers(element, kept.get(name)))) element.value = kept.get(name);
+    if (type !== "radio" && element.value && element.closest("details.more")) element.closest("details").open = true;
+  }
+}
+
+export const offers = (select, value) => [...select.options].some((option) => option.value === value);

@@ -1,0 +1,144 @@
+"""Half-filled forms in a real browser: over a reload, a broken line and a server that is away nothing is lost.
+
+Needs playwright and Debian's chromium, as test_studio_browser does.
+"""
+
+import io
+import shutil
+
+import pytest
+from PIL import Image
+
+from himmel.backends.fake import WORDS
+
+api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: apt-get install chromium")
+PROMPT, TEXTS = "#prompt", "[data-shots] textarea"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def studio(serving, working):
+    """A server with words and a worker."""
+    with serving("sqlite") as running, working(running):
+        running.server.words = WORDS
+        yield running
+
+
+@pytest.fixture
+def page(chromium, studio):
+    """A page of one account that is signed in; whatever the browser complains of fails the test."""
+    context = chromium.new_context(base_url=studio.address, viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(60_000)
+    page, complaints = context.new_page(), []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda told: complaints.append(told.text) if "Content Security Policy" in told.text else None)
+    sign_in(page, studio, "maker")
+    yield page
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def png():
+    packed = io.BytesIO()
+    Image.new("RGB", (64, 48), "red").save(packed, "PNG")
+    return packed.getvalue()
+
+
+def sign_in(page, studio, name):
+    page.goto("/sign-in")
+    page.get_by_text("With a key instead").click()
+    page.fill("[name=key]", studio.server.keys.create(name))
+    page.get_by_role("button", name="Sign in with the key").click()
+    page.wait_for_url("**/create")
+
+
+def jobs(studio):
+    with studio.server.database.read() as connection:
+        return connection.exec_driver_sql("select count(*) from jobs").scalar()
+
+
+def test_create_comes_back_after_a_reload_and_can_be_begun_anew(page, png):
+    page.fill(PROMPT, "half a sent")
+    page.check("[name=n][value='3']", force=True)
+    page.get_by_text("More", exact=True).click()
+    page.fill("[name=negative_prompt]", "fog")
+    page.set_input_files("[name=last_frame]", {"name": "a.png", "mimeType": "image/png", "buffer": png})
+    seed = page.input_value("[name=seed]")
+    page.reload()
+    assert page.input_value(PROMPT) == "half a sent" and page.input_value("[name=seed]") == seed
+    assert page.is_checked("[name=n][value='3']") and page.input_value("[name=negative_prompt]") == "fog"
+    assert "Files cannot be kept" in page.locator("[data-restored]").inner_text()
+    page.get_by_role("button", name="Begin anew").click()
+    page.wait_for_function("document.querySelector('#prompt').value === ''")
+    assert not page.locator("[data-restored]").is_visible()
+
+
+def test_a_storyboard_comes_back_card_by_card(page):
+    page.goto("/storyboard")
+    page.fill(TEXTS, "first")
+    page.get_by_role("button", name="Add words").click()
+    page.locator(TEXTS).nth(1).fill("second")
+    page.locator("[name='cards[][seconds]']").nth(1).fill("3.5")
+    page.get_by_role("button", name="Add a picture").click()
+    page.select_option("[name=size]", "512x512")
+    page.reload()
+    assert [box.input_value() for box in page.locator(TEXTS).all()] == ["first", "second", ""]
+    assert page.locator("[name='cards[][seconds]']").nth(1).input_value() == "3.5"
+    assert page.locator("[data-reel-cards] .seg").count() == 3
+    assert page.input_value("[name=size]") == "512x512"
+
+
+@pytest.mark.parametrize("path", ["/create", "/storyboard"])
+def test_what_is_sent_while_offline_stays_and_is_made_once(page, studio, path):
+    page.goto(path)
+    page.fill(PROMPT if path == "/create" else TEXTS, f"offline at {path}")
+    before = jobs(studio)
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Make", exact=True).last.click()
+    page.get_by_role("alert").filter(has_text="cannot be reached. Nothing is lost").wait_for()
+    page.context.set_offline(False)
+    page.get_by_role("alert").wait_for(state="detached")
+    # The server takes it, and the line breaks before it can say so.
+    page.route(f"**{path}", lambda route: (route.fetch(max_redirects=0), route.abort())[1])
+    page.get_by_role("button", name="Make", exact=True).last.click()
+    page.get_by_role("alert").filter(has_text="cannot be reached").wait_for()
+    assert jobs(studio) == before + 1
+    page.unroute(f"**{path}")
+    page.reload()
+    page.get_by_role("button", name="Make", exact=True).last.click()
+    page.wait_for_url("**/clips/*" if path == "/storyboard" else "**/create?from=*")
+    assert jobs(studio) == before + 1
+    page.goto(path)
+    assert page.input_value(PROMPT if path == "/create" else TEXTS) == ""
+
+
+def test_what_the_server_refuses_is_said_and_nothing_goes(page, png):
+    page.goto("/storyboard")
+    page.fill(TEXTS, "mine")
+    page.get_by_role("button", name="Add a picture").click()
+    page.set_input_files(
+        "[data-shots] [name='cards[][picture]']", {"name": "a.png", "mimeType": "image/png", "buffer": b"none"}
+    )
+    page.get_by_role("button", name="Make", exact=True).last.click()
+    page.get_by_role("alert").filter(has_text="card 2: this is not a JPEG, PNG or WebP picture").wait_for()
+    assert page.input_value(TEXTS) == "mine"
+    assert page.evaluate("document.querySelector('[data-shots] [type=file]').files.length") == 1
+
+
+def test_drafts_belong_to_an_account(page, studio):
+    page.goto("/create")
+    page.fill(PROMPT, "mine alone")
+    page.goto("/account")
+    page.get_by_role("button", name="Sign out").first.click()
+    sign_in(page, studio, "somebody")
+    assert page.input_value(PROMPT) == ""
