@@ -125,7 +125,8 @@ class VideoRequest:
 
     ``None`` for size, fps, turbo, steps or guidance means the model's own default; a backend resolves them
     with :meth:`resolved`, and a recipe always carries the resolved values. ``turbo`` says whether the model's few-step
-    student makes the clip. ``timeline`` says what the clip is put together of, in order; then ``seconds`` is their sum.
+    student makes the clip: by default, where there is one and nothing is asked that only the full model does.
+    ``timeline`` says what the clip is put together of, in order; then ``seconds`` is their sum.
     With ``loop`` its end goes over into its beginning. ``characters`` are who its prompts call by name.
     """
 
@@ -180,7 +181,7 @@ class VideoRequest:
             steps = ", ".join(map(str, model.turbo_steps))
             allowed = f"allowed: {steps} steps, no guidance, no negative prompt" if steps else "take the full model"
             raise BadRequest(f"{model.name} cannot do this as Turbo; {allowed}")
-        turbo = bool(self.turbo)
+        turbo = bool(model.turbo_steps) and not beyond if self.turbo is None else self.turbo
         guidance = 1.0 if turbo else model.default_guidance
         return replace(
             self,

@@ -232,12 +232,21 @@ def window(chromium):
 
 
 @pytest.fixture
-def page(window, studio):
+def enter(studio):
+    """A way to sign in, with a new key of the account of this name."""
+
+    def entered(page, name="maker"):
+        page.goto("/sign-in")
+        page.get_by_text("With a key instead").click()
+        page.fill("[name=key]", studio.server.keys.create(name))
+        page.get_by_role("button", name="Sign in with the key").click()
+        page.wait_for_url("**/create")
+        return page
+
+    return entered
+
+
+@pytest.fixture
+def page(window, studio, enter):
     """A page that is signed in."""
-    page = window(studio.address)
-    page.goto("/sign-in")
-    page.get_by_text("With a key instead").click()
-    page.fill("[name=key]", studio.server.keys.create("maker"))
-    page.get_by_role("button", name="Sign in with the key").click()
-    page.wait_for_url("**/create")
-    return page
+    return enter(window(studio.address))

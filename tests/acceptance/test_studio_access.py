@@ -21,14 +21,9 @@ def violations(page):
 
 
 @pytest.fixture
-def page(window, studio):
+def page(window, studio, enter):
     """Signed in, with clips; axe may be put in, which our policy would forbid."""
-    page = window(studio.address, bypass_csp=True, color_scheme="dark")
-    page.goto("/sign-in")
-    page.get_by_text("With a key instead").click()
-    page.fill("[name=key]", studio.server.keys.create("owner"))
-    page.get_by_role("button", name="Sign in with the key").click()
-    page.wait_for_url("**/create")
+    page = enter(window(studio.address, bypass_csp=True, color_scheme="dark"), "owner")
     if not page.locator(".card").count():
         page.fill("#prompt", "a cat on the beach")
         page.select_option("[name=seconds]", "2")

@@ -1,50 +1,11 @@
-"""Half-filled forms in a real browser: over a reload, a broken line and a server that is away nothing is lost.
-
-Needs playwright and Debian's chromium, as test_studio_browser does.
-"""
+"""Half-filled forms in a real browser: over a reload, a broken line and a server that is away nothing is lost."""
 
 import io
-import shutil
 
 import pytest
 from PIL import Image
 
-from himmel.backends.fake import WORDS
-
-api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: apt-get install chromium")
 PROMPT, TEXTS = "#prompt", "[data-shots] textarea"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def studio(serving, working):
-    """A server with words and a worker."""
-    with serving("sqlite") as running, working(running):
-        running.server.words = WORDS
-        yield running
-
-
-@pytest.fixture
-def page(chromium, studio):
-    """A page of one account that is signed in; whatever the browser complains of fails the test."""
-    context = chromium.new_context(base_url=studio.address, viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(60_000)
-    page, complaints = context.new_page(), []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda told: complaints.append(told.text) if "Content Security Policy" in told.text else None)
-    sign_in(page, studio, "maker")
-    yield page
-    context.close()
-    assert complaints == []
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +13,6 @@ def png():
     packed = io.BytesIO()
     Image.new("RGB", (64, 48), "red").save(packed, "PNG")
     return packed.getvalue()
-
-
-def sign_in(page, studio, name):
-    page.goto("/sign-in")
-    page.get_by_text("With a key instead").click()
-    page.fill("[name=key]", studio.server.keys.create(name))
-    page.get_by_role("button", name="Sign in with the key").click()
-    page.wait_for_url("**/create")
 
 
 def jobs(studio):
@@ -135,10 +88,10 @@ def test_what_the_server_refuses_is_said_and_nothing_goes(page, png):
     assert page.evaluate("document.querySelector('[data-shots] [type=file]').files.length") == 1
 
 
-def test_drafts_belong_to_an_account(page, studio):
+def test_drafts_belong_to_an_account(page, enter):
     page.goto("/create")
     page.fill(PROMPT, "mine alone")
     page.goto("/account")
     page.get_by_role("button", name="Sign out").first.click()
-    sign_in(page, studio, "somebody")
+    enter(page, "somebody")
     assert page.input_value(PROMPT) == ""

@@ -1,18 +1,10 @@
-"""Passkeys in a real browser, with an authenticator that Chromium plays: added, signs in, confirms, removed.
-
-Needs playwright and Debian's chromium; where one is missing, these are skipped. Nothing is ever downloaded for them.
-"""
-
-import shutil
+"""Passkeys in a real browser, with an authenticator that Chromium plays: added, signs in, confirms, removed."""
 
 import pytest
 from sqlalchemy import update
 
 from himmel.studio.tables import sessions
 
-api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: apt-get install chromium")
 DEVICE = {
     "protocol": "ctap2",
     "transport": "internal",
@@ -23,37 +15,10 @@ DEVICE = {
 }
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def studio(serving):
-    with serving("sqlite") as running:
-        yield running
-
-
 @pytest.fixture
-def page(chromium, studio):
-    """A page at http://localhost, signed in with a key; whatever the browser complains of fails the test."""
-    address = studio.address.replace("127.0.0.1", "localhost")
-    context = chromium.new_context(base_url=address, viewport={"width": 390, "height": 844})
-    context.set_default_timeout(60_000)
-    page, complaints = context.new_page(), []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda told: complaints.append(told.text) if "Content Security Policy" in told.text else None)
-    page.goto("/sign-in")
-    page.get_by_text("With a key instead").click()
-    page.fill("[name=key]", studio.server.keys.create("maker"))
-    page.get_by_role("button", name="Sign in with the key").click()
-    page.wait_for_url("**/create")
-    yield page
-    context.close()
-    assert complaints == []
+def page(window, studio, enter):
+    """A page at http://localhost, where browsers have passkeys, signed in with a key."""
+    return enter(window(studio.address.replace("127.0.0.1", "localhost"), viewport={"width": 390, "height": 844}))
 
 
 @pytest.fixture

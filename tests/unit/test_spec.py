@@ -73,14 +73,16 @@ def test_what_was_chosen_stays_also_where_it_is_zero():
     [
         ({"turbo": True}, True, 4, 1.0),
         ({"turbo": True, "steps": 2}, True, 2, 1.0),
-        ({"steps": 2}, False, 2, MODEL.default_guidance),
-        ({}, False, MODEL.default_steps, MODEL.default_guidance),
+        ({"steps": 2}, True, 2, 1.0),
+        ({}, True, 4, 1.0),
+        ({"guidance": 1.0}, True, 4, 1.0),
+        ({"turbo": False}, False, MODEL.default_steps, MODEL.default_guidance),
         ({"negative_prompt": "rain"}, False, MODEL.default_steps, MODEL.default_guidance),
         ({"guidance": 3.0}, False, MODEL.default_steps, 3.0),
         ({"steps": 12}, False, 12, MODEL.default_guidance),
     ],
 )
-def test_turbo_is_taken_where_it_is_asked_for(wishes, turbo, steps, guidance):
+def test_turbo_is_taken_unless_more_is_asked_for(wishes, turbo, steps, guidance):
     quick = replace(MODEL, turbo_steps=(1, 2, 4, 8))
     settled = VideoRequest("a cat", **wishes).resolved(quick)
     assert (settled.turbo, settled.steps, settled.guidance) == (turbo, steps, guidance)

@@ -79,7 +79,7 @@ class Settings:
     negative: Annotated[str | None, typer.Option(metavar="TEXT", help="What the clip shall not show.")] = None
     full: Annotated[
         bool | None,
-        typer.Option("--full/--turbo", help="The full model, or its few-step student. Default: the full model."),
+        typer.Option("--full/--turbo", help="The full model, or its few-step student, the default."),
     ] = None
     preset: Annotated[
         str | None, typer.Option(metavar="NAME", help="A look that is put into the prompts; see 'himmel presets'.")

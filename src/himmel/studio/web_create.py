@@ -55,7 +55,7 @@ PLAIN = ("prompt", "size", "seconds", "n", "seed", "turbo", "negative_prompt", "
 FRAMES = ("first", "last")  # of clips, as "clip:frame"; frame 0 is the last one
 LAST = "last_frame"  # a picture that the clip ends with
 MATERIAL = "material"  # a clip that is to be remixed or extended
-USUAL = {"size": SIZES[0], "seconds": "4", "n": "1", "turbo": "false"}
+USUAL = {"size": SIZES[0], "seconds": "4", "n": "1", "turbo": ""}
 EXAMPLES = (
     "a cat jumping on the beach, the camera zooms in",
     "a penguin spinning in the snow",
@@ -234,7 +234,7 @@ def _of_job(job: Job) -> dict[str, str]:
     values = {name: request.get(name) for name in PLAIN} | {"seconds": request["asked_seconds"]}
     if request.get("task", "create") != "create":
         values["n"] = 1
-    values["turbo"] = str(bool(request.get("turbo"))).lower()
+    values["turbo"] = "false" if request.get("turbo") is False else ""
     return {name: "" if value is None else str(value) for name, value in values.items()}
 
 

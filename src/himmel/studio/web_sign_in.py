@@ -125,10 +125,11 @@ async def give_passkey(request: Request, server: TheServer) -> Response:
 
 @router.post("/sign-out")
 async def sign_out(request: Request, server: TheServer, visitor: Anybody) -> Response:
-    """End this session."""
+    """End this session; half-filled forms that the browser keeps go too, for others may sit there next."""
     await form_of(request, visitor)
     await run_in_threadpool(server.sessions.end, visitor.caller.account_id, visitor.session_id)
     answer = go_to("/sign-in")
+    answer.headers["clear-site-data"] = '"storage"'
     answer.delete_cookie(cookie_name(request), secure=request.url.scheme == "https", httponly=True, samesite="lax")
     return answer
 

@@ -77,7 +77,7 @@ def form(
         job = find_video(server, visitor.caller.account_id, from_)
         cards, values = _cards_of_job(job, visitor), {"size": job.request["size"], "from": job.id}
         if job.request.get("parts"):  # made again with these, its shots stay as they are
-            values |= {"seed": str(job.request["seed"]), "turbo": str(bool(job.request.get("turbo"))).lower()}
+            values |= {"seed": str(job.request["seed"]), "turbo": "false" if job.request.get("turbo") is False else ""}
     return _page(request, server, visitor, cards, values)
 
 
@@ -258,7 +258,7 @@ def _made_seconds(cards: list[ShotCard], fates: list[str]) -> float:
 def _asked(cards: list[ShotCard], pieces: list[Piece], values: dict[str, str]) -> dict[str, Any]:
     """The fields of a request that the form says."""
     said = {name: values[name] for name in SETTINGS if name in values}
-    return {"turbo": "false"} | said | {"prompt": _prompt(cards, pieces)}
+    return said | {"prompt": _prompt(cards, pieces)}
 
 
 def _parent(server: Server, visitor: Visitor, values: dict[str, str], pieces: list[Piece]) -> str | None:
@@ -343,7 +343,7 @@ def _page(
 ) -> Response:
     language, account = page_language(request), visitor.caller.account_id
     clips = cards_of(server, latest(server, account, MOST_CLIPS, jobs.c.status == Status.COMPLETED), language)
-    known = {"size": SIZES[0], "turbo": "false", "seed": "", "from": ""} | values
+    known = {"size": SIZES[0], "turbo": "", "seed": "", "from": ""} | values
     fates = _fates(server, visitor, cards, values)
     made = _made_seconds(cards, fates)
     return page(

@@ -51,8 +51,7 @@ BETWEEN = 2  # the teacher's steps to one of them
 LENGTHS = (1, 2, 4, 8)  # strides, in steps of the grid
 CHANCES = (0.2, 0.4, 0.22, 0.18)  # of each: four steps, which are two of the grid each, matter most
 ANYWHERE = 0.15  # share of the strides that begin at any level: remixes do
-OWN = 0.25  # share of the paths whose past the student made itself
-OWN_GUIDANCE = 1.6  # of the teacher beside such a past: guidance adds contrast to every block, and adds it up
+OWN = 0.5  # share of the paths whose past the student made itself: in use all of them are
 OWN_FROM = 150  # steps, before which it makes nothing worth to go on from
 
 
@@ -199,10 +198,9 @@ class _Teaching:
         weight[:, known.frames] = 1e-6  # known ones teach nothing, but a batch of nothing else must not divide by zero
         free = torch.ones(past.shape[1], device=self.device)
         free[list(known.frames)] = 0
-        guidance = min(OWN_GUIDANCE, self.teacher.config.guidance) if own else self.teacher.config.guidance
-        return Paths(self._states(past, free, ahead, captions, guidance), past, free, ahead, captions, weight)
+        return Paths(self._states(past, free, ahead, captions), past, free, ahead, captions, weight)
 
-    def _states(self, past: Tensor, free: Tensor, ahead: Ahead | None, captions: list[str], guidance: float) -> Tensor:
+    def _states(self, past: Tensor, free: Tensor, ahead: Ahead | None, captions: list[str]) -> Tensor:
         """From noise down the teacher's guided flow; the sampler asks at every level, and every second one is kept."""
         prompt = self.teacher.read(padded(self.training.tokenizer, [*captions, *[""] * len(captions)]).to(self.device))
         levels = schedule(GRID * BETWEEN, self.teacher.config.shift)
@@ -211,20 +209,18 @@ class _Teaching:
 
         def velocity(x: Tensor, level: Tensor, _following: Tensor) -> Tensor:
             states.append(x)
-            return self._slope(x, level * free, past, ahead, prompt, guidance) * free[:, None, None, None]
+            return self._slope(x, level * free, past, ahead, prompt) * free[:, None, None, None]
 
         end = multistep(velocity, x, levels)
         return torch.stack([*states[::BETWEEN], end])
 
-    def _slope(
-        self, x: Tensor, levels: Tensor, past: Tensor, ahead: Ahead | None, prompt: Prompt, guidance: float
-    ) -> Tensor:
+    def _slope(self, x: Tensor, levels: Tensor, past: Tensor, ahead: Ahead | None, prompt: Prompt) -> Tensor:
         noisy, at, clean = (torch.cat([tensor, tensor]) for tensor in (x, levels.expand(len(x), -1), past))
         both = None if ahead is None else Ahead(torch.cat([ahead.latents] * 2), ahead.times)
         with torch.autocast(self.device.type, torch.bfloat16):
             found = velocities(self.teacher.transformer, noisy, at, clean, torch.zeros_like(at), prompt, both)
         conditional, unconditional = found.float().chunk(2)
-        return guide(conditional, unconditional, guidance)
+        return guide(conditional, unconditional, self.teacher.config.guidance)
 
     def _own(self, captions: list[str], frames: int, portraits: Tensor | None) -> Tensor:
         """What the student makes of the captions in four steps, with its averaged weights."""
