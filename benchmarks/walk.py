@@ -76,7 +76,7 @@ class Studio:
             self.process = subprocess.Popen(
                 command, env=environment, start_new_session=True, stdout=log, stderr=subprocess.STDOUT
             )
-        while not self._answers():
+        while not (self._answers() and "himmel keys create" in said.read_text()):
             if self.process.poll() is not None:
                 raise RuntimeError(said.read_text())
             time.sleep(0.1)

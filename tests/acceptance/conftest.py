@@ -189,9 +189,12 @@ def browser(idle):
         wire.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """Debian's chromium, driven by playwright; without them its tests are skipped. Nothing is ever downloaded here."""
+    """Debian's chromium, driven by playwright; without them its tests are skipped. Nothing is ever downloaded here.
+
+    Not for the whole session: while playwright is there, asyncio finds a loop that runs already.
+    """
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if not path:

@@ -8,8 +8,8 @@ import pytest
 def make(page, prompt):
     page.fill("#prompt", prompt)
     page.select_option("[name=seconds]", "2")
-    page.get_by_role("button", name="Make", exact=True).click()
-    page.wait_for_url("**/create?from=*")
+    with page.expect_navigation(url="**/create?from=*"):
+        page.get_by_role("button", name="Make", exact=True).click()
     return re.search(r"video_[0-9a-f]{32}", page.url)[0]
 
 

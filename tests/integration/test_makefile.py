@@ -88,7 +88,7 @@ def test_a_clone_that_was_moved_is_installed_again(clone):
     assert "Installing" in make(moved, "video", "PROMPT=a cat").stdout
 
 
-def test_the_client_for_javascript_comes_where_node_is_and_is_no_condition(clone):
+def test_what_tests_need_of_node_comes_where_node_is_and_is_no_condition(clone):
     install_stand_in(clone)
     program(clone / "bin/node", "#!/bin/sh\n")
     program(clone / "bin/npm", '#!/bin/sh\necho "npm: $*"\n')
@@ -97,5 +97,5 @@ def test_the_client_for_javascript_comes_where_node_is_and_is_no_condition(clone
     (clone / ".venv/installed-test").unlink()
     program(clone / "bin/npm", "#!/bin/sh\nexit 1\n")
     done = make(clone, "test", PATH=path)
-    assert "its test will be skipped" in done.stdout
+    assert "their tests will be skipped" in done.stdout
     assert "<mypy>" in done.stdout

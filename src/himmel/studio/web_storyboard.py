@@ -257,7 +257,7 @@ def _made_seconds(cards: list[ShotCard], fates: list[str]) -> float:
 
 def _asked(cards: list[ShotCard], pieces: list[Piece], values: dict[str, str]) -> dict[str, Any]:
     """The fields of a request that the form says."""
-    said = {name: values[name] for name in SETTINGS if name in values}
+    said = {name: values[name] for name in SETTINGS if values.get(name)}
     return said | {"prompt": _prompt(cards, pieces)}
 
 

@@ -47,12 +47,14 @@ class Compare extends HTMLElement {
 
   async play() {
     this.playing = true;
+    cancelAnimationFrame(this.frame);
     const begun = this.videos.map((video) => {
       video.playbackRate = this.speed;
       return this.#over(video) && video !== this.lead ? null : video.play();
     });
-    try { await Promise.all(begun); } catch { return this.pause(); }
-    cancelAnimationFrame(this.frame);
+    try { await Promise.all(begun); } catch (error) {
+      if (error.name === "NotAllowedError") return this.pause(); // others mean that a later call has paused it
+    }
     this.#follow();
   }
 
@@ -111,6 +113,7 @@ class Compare extends HTMLElement {
 
   // Who is a little ahead goes slower; who is far ahead waits. Nobody jumps, so none falls behind by loading.
   #follow() {
+    cancelAnimationFrame(this.frame); // of two calls that were under way, one goes on
     if (!this.playing) return;
     const lead = this.lead, other = this.videos.find((video) => video !== lead);
     const ahead = this.#over(other) ? 0 : other.currentTime - lead.currentTime;
