@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 from rich.progress import track
-from walk import Studio, begun, pages
+from walk import Studio, begun, finished, pages
 
 PROMPTS = (
     "a red balloon rising in the city at night",
@@ -22,7 +22,7 @@ PROMPTS = (
     "ein Elefant am Strand",
     "a hot air balloon in the mountains, zoom in",
     "a rocket flying up in space",
-    "雪の中の犬",
+    "雪の中のペンギン",
 )
 WIDTHS = {390: 844, 1280: 800, 1920: 1080}
 
@@ -35,8 +35,7 @@ def furnished(page: Page, link: str) -> None:
         page.fill("#prompt", prompt)
         page.get_by_role("button", name="Make", exact=True).click()
         page.wait_for_url("**/create?from=*")
-        page.locator('.card[data-status="completed"]').first.wait_for(timeout=120_000)
-        page.wait_for_function("!document.querySelector('.card:not([data-status=completed])')", timeout=120_000)
+        finished(page)
     page.locator(".card-link").first.click()
     page.get_by_role("button", name="Remix").click()
     page.locator("himmel-player").wait_for(timeout=120_000)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page, Response, sync_playwright
-from walk import Studio, begun
+from walk import Studio, begun, finished
 
 PROMPTS = ("a cat on the beach", "a red car in the city", "a balloon in the forest", "a penguin in the snow")
 PAINT = """() => new Promise(done => new PerformanceObserver(list => done(list.getEntries().at(-1).startTime))
@@ -34,7 +34,7 @@ def furnish(page: Page, database: Path, clips: int) -> None:
         page.select_option("[name=seconds]", "2")
         page.get_by_role("button", name="Make", exact=True).click()
         page.wait_for_url("**/create?from=*")
-    page.wait_for_function(f"document.querySelectorAll('.card[data-status=completed]').length == {len(PROMPTS)}")
+    finished(page)
     with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
         connection.row_factory = sqlite3.Row
         rows = [dict(row) for row in connection.execute("SELECT * FROM jobs")]

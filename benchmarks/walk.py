@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 MOST = 60  # kinds of pages; more of them means that a kind is not seen as one
 
@@ -40,6 +40,15 @@ def pages(page: Page) -> Iterator[str]:
         yield address
         links = page.eval_on_selector_all("a[href]:not([download])", "all => all.map(a => a.getAttribute('href'))")
         waiting += [link for link in links if link.startswith("/")]
+
+
+def finished(page: Page, seconds: float = 120.0) -> Locator:
+    """The cards of a page, when there are some and none is being made any more."""
+    from playwright.sync_api import expect
+
+    page.locator('.card[data-status="completed"]').first.wait_for(timeout=1000 * seconds)
+    expect(page.locator(".card:not([data-status=completed])")).to_have_count(0, timeout=1000 * seconds)
+    return page.locator(".card")
 
 
 def begun(page: Page, link: str) -> None:

@@ -1,7 +1,7 @@
 """One maker's way through the whole studio, in a browser, on a server that is killed in the middle of it."""
 
 import pytest
-from walk import Studio, begun
+from walk import Studio, begun, finished
 
 
 @pytest.fixture(params=["fake", "papercut"])
@@ -16,13 +16,6 @@ def sent(page, button):
     page.get_by_role("button", name=button, exact=True).click()
 
 
-def finished(page):
-    """The newest clip's card, when no other is being made."""
-    page.locator('.card[data-status="completed"]').first.wait_for()
-    page.wait_for_function("!document.querySelector('.card:not([data-status=completed])')")
-    return page.locator(".card").first
-
-
 def test_from_the_first_link_to_a_library_that_is_taken_along(studio, window, tmp_path):
     page = window(studio.address)
     begun(page, studio.start())
@@ -31,7 +24,7 @@ def test_from_the_first_link_to_a_library_that_is_taken_along(studio, window, tm
     assert page.locator(".unknown").count() == 0, "an example that the model does not know"
     page.select_option("[name=seconds]", "2")
     sent(page, "Make")
-    finished(page).get_by_role("link").first.click()
+    finished(page).first.get_by_role("link").first.click()
     page.locator("himmel-player video").wait_for()
 
     sent(page, "Remix")

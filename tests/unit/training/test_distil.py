@@ -65,7 +65,7 @@ def test_a_path_leads_from_noise_along_the_guided_flow(teaching):
     assert 0.8 < paths.states[0].std() < 1.2
     again = teaching.exam()
     assert torch.equal(paths.states, again.states)  # an exam is always the same
-    ends = teaching._states(paths.past, paths.free, None, [""] * 2, 2.0)[-1]
+    ends = teaching._states(paths.past, paths.free, None, [""] * 2)[-1]
     assert (ends - paths.states[-1]).abs().max() > 1e-3  # and the caption matters
 
 
