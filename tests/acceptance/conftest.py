@@ -173,6 +173,14 @@ class Browser:
 
 
 @pytest.fixture
+def stranger(idle):
+    """One that is not signed in."""
+    headers = {"accept": "text/html", "sec-fetch-site": "same-origin"}
+    with httpx2.Client(base_url=idle.address, headers=headers, timeout=60) as wire:
+        yield Browser(wire)
+
+
+@pytest.fixture
 def browser(idle):
     """A way to get one that is signed in, with a key of this name's account."""
     wires = []

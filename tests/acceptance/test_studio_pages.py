@@ -2,9 +2,6 @@
 
 import io
 import re
-import time
-from dataclasses import dataclass
-from html import unescape
 
 import httpx2
 import pytest
@@ -22,65 +19,11 @@ OPEN = {"/", "/sign-in", "/theme", "/favicon.ico", "/static/{version}/{name}", "
 OPEN |= {"/sign-in/code", "/sign-in/passkey", "/sign-in/passkey/challenge"}  # see test_studio_factors
 
 
-@dataclass
-class Browser:
-    """A browser without scripts: cookies, and forms with the words that pages put into them."""
-
-    wire: httpx2.Client
-
-    def get(self, path, **options):
-        return self.wire.get(path, **options)
-
-    def word(self, path="/account"):
-        return unescape(re.search(r'name="word" value="([^"]+)"', self.get(path).text)[1])
-
-    def post(self, path, data=None, **options):
-        return self.wire.post(path, data={"word": self.word(), **(data or {})}, **options)
-
-    def make(self, **fields):
-        """The number of a new clip."""
-        answer = self.post("/create", SMALL | fields)
-        assert answer.status_code == 303, answer.text
-        return re.search(r"video_[0-9a-f]{32}", answer.headers["location"])[0]
-
-    def done(self, number):
-        """The page of a clip, when it is finished."""
-        for _ in range(600):
-            if "<himmel-player" in (page := self.get(f"/clips/{number}").text):
-                return page
-            time.sleep(0.05)
-        raise AssertionError(page)
-
-
 @pytest.fixture(scope="module")
 def idle(serving):
     """A server for these tests alone."""
     with serving("sqlite") as running:
         yield running
-
-
-@pytest.fixture
-def stranger(idle):
-    headers = {"accept": "text/html", "sec-fetch-site": "same-origin"}
-    with httpx2.Client(base_url=idle.address, headers=headers, timeout=60) as wire:
-        yield Browser(wire)
-
-
-@pytest.fixture
-def browser(idle):
-    """A way to get one that is signed in, with a key of this name's account."""
-    wires = []
-
-    def signed_in(name="maker", terms=Terms()):  # noqa: B008
-        headers = {"accept": "text/html", "sec-fetch-site": "same-origin"}
-        wires.append(httpx2.Client(base_url=idle.address, headers=headers, timeout=60))
-        answer = wires[-1].post("/sign-in", data={"key": idle.server.keys.create(name, terms)})
-        assert answer.status_code == 303, answer.text
-        return Browser(wires[-1])
-
-    yield signed_in
-    for wire in wires:
-        wire.close()
 
 
 def routes():
