@@ -60,7 +60,8 @@ def clip_page(request: Request, server: Server, visitor: Visitor, video_id: str,
     values: dict[str, Any] = {"card": card, "parents": parents, "strengths": STRENGTHS, "added": ADDED}
     values["children"] = [other for other in others if other.video.himmel.parent_id == job.id]
     values["siblings"] = [by_id.get(number, card) for number in card.video.himmel.siblings]
-    values |= {"made_lengths": MADE, "bridges": BRIDGES, "blendable": _blendable(server, job, language)}
+    values |= {"made_lengths": MADE, "bridges": BRIDGES}
+    values["blendable"] = _blendable(server, job, language) if card.done else []  # nothing is made of one that is not
     values["frames"] = max(1, round(float(card.video.seconds) * (card.video.himmel.settings.fps or USUAL_FPS)))
     values["negative"] = job.request.get("negative_prompt", "")
     values["can_again"] = job.request.get("task", "create") == "create"
