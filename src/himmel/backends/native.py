@@ -23,6 +23,7 @@ from himmel.backends.footage import Run, Stretch, plan
 from himmel.backends.making import Making
 from himmel.engine import checkpoint
 from himmel.engine.model import GeneratorConfig, VideoModel
+from himmel.engine.precision import has_bfloat16, narrow
 from himmel.errors import TaskNotSupported, UnknownModel
 from himmel.spec import ModelInfo, Progress, Size, VideoRequest
 from himmel.words import WordList
@@ -61,6 +62,8 @@ class NativeBackend:
         self.finishing = Finishing.load(folder, chosen)
         self.info = _info(folder)
         self.words = words_of(name)
+        if chosen.type == "cpu" and has_bfloat16():
+            self._narrow()
 
     def generate(
         self, request: VideoRequest, state: bytes | None = None
@@ -88,6 +91,11 @@ class NativeBackend:
                 yield frame[None]
                 yield progress()
         yield Progress(total, total, "decoding")
+
+    def _narrow(self) -> None:
+        narrow(self.model.autoencoder.decoder)
+        if self.finishing.upsampler:
+            narrow(self.finishing.upsampler.body)
 
     def _state(self, runs: list[Making]) -> bytes:
         """The latents of every run so far (F, c, h, w), and the weights that made them."""

@@ -146,3 +146,13 @@ def test_what_is_given_is_shown_whole_in_its_own_proportions(backend, tmp_path):
     Image.fromarray(picture).save(tmp_path / "wide.png")
     first = frames_of(backend, first_frame=str(tmp_path / "wide.png"), size=Size(96, 32))[0].astype(int)
     assert abs(first[:, 4:10] - 250).mean() < 8 and abs(first[:, -10:-4] - 10).mean() < 8
+
+
+@pytest.mark.parametrize("able", [False, True])
+def test_pictures_are_drawn_in_narrow_numbers_where_the_cpu_has_them(weights, monkeypatch, able):
+    monkeypatch.setattr(native, "WEIGHTS", weights)
+    monkeypatch.setattr(native, "has_bfloat16", lambda: able)
+    model = NativeBackend("pebble", "cpu").model
+    kind = torch.bfloat16 if able else torch.float32
+    assert {p.dtype for p in model.autoencoder.decoder.parameters()} == {kind}
+    assert {p.dtype for p in model.generator.parameters()} == {torch.float32}
