@@ -88,25 +88,22 @@ def step(name: str, model: VideoModel, generator: Generator, prompts: list[str])
     config, rows, shape = generator.transformer.config, len(prompts), model.latent_shape(model.config.transformer.block)
     prompt = generator.read(model.tokenizer(prompts, model.config.text.longest))
     tokens = REMEMBERED * shape.tokens_per_frame
-    past = [torch.randn(rows, config.width // 64, tokens, 64) for _ in range(2 * config.depth)]
-    cached = [rms_norm(tensor) for tensor in past]
+    cached = [rms_norm(torch.randn(rows, config.width // 64, tokens, 64)) for _ in range(2 * config.depth)]
     cached += [tensor for layer in prompt.layers for tensor in (layer.keys, layer.values)]
     latents = torch.randn(rows, shape.frames, config.latent_channels, shape.height, shape.width)
-    levels = torch.rand(2, rows, shape.frames)
-    return Part(name, Step(generator), (latents, levels[0], levels[1], prompt.mask, prompt.pooled, *cached))
+    levels, strides = torch.rand(2, rows, shape.frames)
+    return Part(name, Step(generator), (latents, levels, strides, prompt.mask, prompt.pooled, *cached))
 
 
 def parts_of(model: VideoModel, finishing: Finishing) -> list[Part]:
-    config = model.config
-    shape = model.latent_shape(1 + config.transformer.block)
-    channels = config.transformer.latent_channels
+    config = model.config.transformer
+    shape, channels = model.latent_shape(1 + config.block), config.latent_channels
     latents = on_sphere(torch.randn(1, shape.frames, channels, shape.height, shape.width))
     first, memory = model.autoencoder.decoder(latents[:, :1])
     found = [step("transformer, full: a guided step", model, model.generator, [PROMPT, ""])]
     if model.turbo:
         found.append(step("transformer, Turbo: a step", model, model.turbo, [PROMPT]))
-    features = tuple(feature.clone() for feature in memory.features)
-    given = (latents[:, 1:].contiguous(), latents[:, :1].contiguous(), *features)
+    given = (latents[:, 1:].contiguous(), latents[:, :1].contiguous(), *memory.features)
     found.append(Part("decoder: a block", Decoding(model.autoencoder), given, "decoder"))
     if finishing.upsampler:
         frame = first[0].clamp(0, 1).contiguous()
@@ -123,10 +120,9 @@ def flushed(part: Part) -> Way:
 
     def way() -> Tensor:
         torch.set_flush_denormal(True)
-        try:
-            return plain(part)()
-        finally:
-            torch.set_flush_denormal(False)
+        made = plain(part)()
+        torch.set_flush_denormal(False)
+        return made
 
     return way
 
@@ -148,7 +144,7 @@ def narrowed(part: Part) -> Way | None:
     module = copy.deepcopy(part.module)
     narrow(module.get_submodule(part.drawing))
     given = part.given
-    if part.drawing == "decoder":  # its memory is its own
+    if part.drawing == "decoder":  # whose memory is narrow too
         given = (given[0], *(tensor.to(torch.bfloat16) for tensor in given[1:]))
     return plain(Part(part.name, module, given))
 
@@ -157,8 +153,7 @@ def int8(part: Part) -> Way | None:
     """Weights of the linear layers in 8 bits, what goes in scaled as it comes."""
     if not any(isinstance(module, nn.Linear) for module in part.module.modules()):
         return None
-    quantise = torch.ao.quantization.quantize_dynamic
-    return plain(Part(part.name, quantise(copy.deepcopy(part.module), {nn.Linear}), part.given))
+    return plain(Part(part.name, torch.ao.quantization.quantize_dynamic(part.module, {nn.Linear}), part.given))
 
 
 def compiled(part: Part) -> Way:
@@ -175,8 +170,7 @@ def openvino(part: Part, kind: str) -> Way | None:
     traced.reshape({place: list(tensor.shape) for place, tensor in zip(traced.inputs, part.given, strict=True)})
     settings = {"INFERENCE_PRECISION_HINT": kind, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
     request = ov.compile_model(traced, "CPU", settings).create_infer_request()
-    given = [tensor.numpy() for tensor in part.given]
-    return lambda: torch.from_numpy(request.infer(given)[0].copy())
+    return lambda: torch.from_numpy(request.infer([tensor.numpy() for tensor in part.given])[0].copy())
 
 
 WAYS: dict[str, Callable[[Part], Way | None]] = {
@@ -192,8 +186,7 @@ WAYS: dict[str, Callable[[Part], Way | None]] = {
 
 def raced(table: Table, name: str, ways: dict[str, Way], rounds: int) -> None:
     """A row for every way but the first, which is what the others are measured by."""
-    made = {way: work() for way, work in ways.items()}
-    first, *others = ways
+    made, (first, *others) = {way: work() for way, work in ways.items()}, ways
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     taken: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds):
@@ -206,8 +199,8 @@ def raced(table: Table, name: str, ways: dict[str, Way], rounds: int) -> None:
         low, middle, high = statistics.quantiles(ratios, n=4)
         error = (made[way] - made[first]).square().mean() / made[first].square().mean()
         moved = f"{-10 * float(error.log10()):.1f} dB" if error else "same bits"
-        spent = f"{1000 * statistics.median(taken[first]):.1f} ms"
-        table.add_row(name, way, spent, f"{middle:.2f} ({low:.2f} … {high:.2f})", moved)
+        spent = 1000 * statistics.median(taken[first])
+        table.add_row(name, way, f"{spent:.1f} ms", f"{middle:.2f} ({low:.2f} … {high:.2f})", moved)
 
 
 def clips(table: Table, seconds: float, rounds: int) -> None:
@@ -224,7 +217,7 @@ def clips(table: Table, seconds: float, rounds: int) -> None:
 
     info = backends["plain"].info
     for size in (info.native_size, info.default_size):
-        for turbo in (True, False) if info.turbo_steps else (False,):
+        for turbo in {bool(info.turbo_steps), False}:
             ways = {name: partial(made, backend, turbo, size) for name, backend in backends.items()}
             raced(table, f"{seconds:g} s at {size}, {'Turbo' if turbo else 'full'}", ways, rounds)
 
@@ -244,10 +237,8 @@ def main() -> None:
         device, folder = torch.device("cpu"), native.folder_of("papercut")
         with torch.inference_mode():
             for part in parts_of(VideoModel.load(folder, device), Finishing.load(folder, device)):
-                ways = {"plain": plain(part)}
-                found = {name: WAYS[name](part) for name in asked.ways.split(",")}
-                ways.update({name: way for name, way in found.items() if way})
-                raced(table, part.name, ways, asked.rounds)
+                found = {"plain": plain(part), **{name: WAYS[name](part) for name in asked.ways.split(",")}}
+                raced(table, part.name, {name: way for name, way in found.items() if way}, asked.rounds)
     if "clips" in asked.only:
         clips(table, asked.seconds, asked.rounds)
     Console(width=130).print(table)
