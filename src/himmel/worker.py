@@ -30,7 +30,7 @@ from himmel.backends.footage import plan
 from himmel.backends.protocol import Backend
 from himmel.errors import HimmelError, TaskNotSupported
 from himmel.media.material import Material, look
-from himmel.media.recipe import Recipe, build_of_torch
+from himmel.media.recipe import Recipe
 from himmel.media.thumbnails import Sheet, preview
 from himmel.media.video_io import iterate_frames, write_video
 from himmel.spec import RANGES, Character, Clip, Gap, Part, Picture, Progress, Remix, Size, VideoRequest, whole_fps
@@ -113,7 +113,7 @@ class Worker:
                 self.backend.info,
                 device=self.backend.device,
                 himmel_version=version("himmel"),
-                build=build_of_torch(),
+                build=self.backend.build,
             )
             recipe = recipe.with_shots(settled) if len(settled) > 1 else recipe
             sheet, video = Sheet(sum(request.frame_count for request in settled)), job.folder / "clip.mp4"

@@ -91,9 +91,9 @@ def test_options_change_a_recipe(tmp_path):
 
 
 def test_another_build_than_the_recipes_is_told(capsys, monkeypatch):
-    monkeypatch.setattr("himmel.media.recipe.build_of_torch", lambda: "torch 1.0")
+    monkeypatch.setattr("himmel.backends.fake.FakeBackend.build", "torch 1.0")
     run("generate", "a cat", "-o", "first.mp4", *SMALL)
-    monkeypatch.setattr("himmel.media.recipe.build_of_torch", lambda: "torch 2.0")
+    monkeypatch.setattr("himmel.backends.fake.FakeBackend.build", "torch 2.0")
     assert run("generate", "--from", "first.mp4", "-o", "again.mp4") == 0
     assert (
         "the frames may differ from 'first.mp4': its build was torch 1.0, here it is torch 2.0"

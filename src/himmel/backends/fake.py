@@ -74,6 +74,7 @@ class FakeBackend:
     info = INFO
     words = WORDS
     device = "cpu"
+    build = "test card"
 
     def generate(
         self, request: VideoRequest, state: bytes | None = None

@@ -11,6 +11,7 @@ import io
 import json
 import zipfile
 from collections.abc import Generator
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
@@ -62,8 +63,10 @@ class NativeBackend:
         self.finishing = Finishing.load(folder, chosen)
         self.info = _info(folder)
         self.words = words_of(name)
+        self.build = f"torch {version('torch')}"
         if chosen.type == "cpu" and has_bfloat16():
             self._narrow()
+            self.build += ", drawn in bfloat16"
 
     def generate(
         self, request: VideoRequest, state: bytes | None = None

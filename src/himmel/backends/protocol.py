@@ -29,6 +29,10 @@ class Backend(Protocol):
     def device(self) -> str:
         """Where it really runs: "cpu", "cuda" or "mps", never "auto"."""
 
+    @property
+    def build(self) -> str:
+        """What pixels depend on beside weights and device: the engine, its version and its numbers, for recipes."""
+
     def generate(
         self, request: VideoRequest, state: bytes | None = None
     ) -> Generator[Progress | np.ndarray, None, None]:

@@ -182,10 +182,10 @@ def with_characters(request: VideoRequest) -> VideoRequest:
 
 def recipe_of(settled: list[VideoRequest], backend: Backend) -> Recipe:
     """What the clip carries."""
-    from himmel.media.recipe import Recipe, build_of_torch
+    from himmel.media.recipe import Recipe
 
     recipe = Recipe.of(
-        settled[0], backend.info, device=backend.device, himmel_version=version("himmel"), build=build_of_torch()
+        settled[0], backend.info, device=backend.device, himmel_version=version("himmel"), build=backend.build
     )
     return recipe.with_shots(settled) if len(settled) > 1 else recipe
 

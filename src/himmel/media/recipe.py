@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ PARTS: dict[type[Part], tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a clip was made of. ``build`` is the version of torch; another one may round differently.
+    """What a clip was made of. ``build`` is the backend's; another one may round differently.
 
     Of a clip of several shots, one after the other, the settings are those of all, and ``shots`` has what each has of
     its own; prompt and seed are then the first one's.
@@ -231,14 +230,6 @@ def file_hash(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UnreadableMedia(path, error.strerror or str(error)) from error
-
-
-def build_of_torch() -> str:
-    """The version of torch, without importing it: another one may round differently."""
-    try:
-        return f"torch {version('torch')}"
-    except PackageNotFoundError:
-        return "no torch"
 
 
 def _fits(value: object, kind: str) -> bool:

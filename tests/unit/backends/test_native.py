@@ -152,7 +152,9 @@ def test_what_is_given_is_shown_whole_in_its_own_proportions(backend, tmp_path):
 def test_pictures_are_drawn_in_narrow_numbers_where_the_cpu_has_them(weights, monkeypatch, able):
     monkeypatch.setattr(native, "WEIGHTS", weights)
     monkeypatch.setattr(native, "has_bfloat16", lambda: able)
-    model = NativeBackend("pebble", "cpu").model
+    backend = NativeBackend("pebble", "cpu")
+    model = backend.model
+    assert ("bfloat16" in backend.build) == able
     kind = torch.bfloat16 if able else torch.float32
     assert {p.dtype for p in model.autoencoder.decoder.parameters()} == {kind}
     assert {p.dtype for p in model.generator.parameters()} == {torch.float32}

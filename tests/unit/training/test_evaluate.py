@@ -31,6 +31,7 @@ class Cheat:
 
     words = WordList((), frozenset(), {})
     device = "cpu"
+    build = "none"
     info = replace(INFO, name="cheat", native_size=Size(32, 32), native_fps=8)
 
     def __init__(self, atlas: Atlas, examined: list[Task], dies_after: int = 10**9) -> None:
