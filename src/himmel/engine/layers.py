@@ -96,11 +96,12 @@ def level_embedding(level: Tensor, width: int) -> Tensor:
     return torch.cat([angles.cos(), angles.sin()], -1)
 
 
-def rotary_angles(times: Tensor, grid: tuple[int, int], head: int) -> Tensor:
-    """Angles of a 3-D rotary embedding (Su et al. 2021, split over time, row, column as video models do).
+def rotary_turns(times: Tensor, grid: tuple[int, int], head: int) -> Tensor:
+    """Cosines and sines of a 3-D rotary embedding (Su et al. 2021, split over time, row, column as video models do).
 
     ``times`` (F,) are positions in latent frames; ``grid`` rows and columns of tokens. Half of the pairs turn
-    with time, a quarter with the row, a quarter with the column. Returns (F · N, head / 2) in radians.
+    with time, a quarter with the row, a quarter with the column. Returns (2, F · N, head / 2). They are computed once
+    for all layers: a compiler that finds them in every layer computes them again for every head.
     """
     rows, columns = (torch.arange(n, device=times.device, dtype=torch.float32) for n in grid)
     pairs = head // 2
@@ -113,11 +114,12 @@ def rotary_angles(times: Tensor, grid: tuple[int, int], head: int) -> Tensor:
     row = turn(rows, quarter, 30.0)[None, :, None]
     column = turn(columns, quarter, 30.0)[None, None, :]
     full = (len(times), *grid, -1)
-    return torch.cat([time.expand(full), row.expand(full), column.expand(full)], -1).flatten(0, 2)
+    angles = torch.cat([time.expand(full), row.expand(full), column.expand(full)], -1).flatten(0, 2)
+    return torch.stack([angles.cos(), angles.sin()])
 
 
-def rotate(x: Tensor, angles: Tensor) -> Tensor:
-    """Turn the pairs of (..., tokens, head) by angles (tokens, head / 2)."""
+def rotate(x: Tensor, turns: Tensor) -> Tensor:
+    """Turn the pairs of (..., tokens, head) by cosines and sines (2, tokens, head / 2)."""
     first, second = x.chunk(2, -1)
-    cos, sin = angles.cos(), angles.sin()
+    cos, sin = turns
     return torch.cat([first * cos - second * sin, first * sin + second * cos], -1)

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from himmel.engine.layers import ChannelNorm, Conv, SwiGLU, attention, level_embedding, rms_norm, rotary_angles, rotate
+from himmel.engine.layers import ChannelNorm, Conv, SwiGLU, attention, level_embedding, rms_norm, rotary_turns, rotate
 from himmel.engine.shapes import PATCH, LatentShape
 from himmel.engine.text_encoder import Text
 
@@ -122,7 +122,7 @@ class Transformer(nn.Module):
         """
         shape = LatentShape(latents.shape[1], *latents.shape[-2:])
         all_times = times if past is None else torch.cat([past.times, times])
-        angles = rotary_angles(all_times - all_times[0], shape.grid, HEAD)
+        turns = rotary_turns(all_times - all_times[0], shape.grid, HEAD)
         mask = None if visible is None else _per_token(visible, shape.tokens_per_frame)
         state = self.embed_level(level_embedding(levels, self.config.width)) + prompt.pooled[:, None]
         if self.embed_stride is not None:
@@ -136,7 +136,7 @@ class Transformer(nn.Module):
         written = []
         for number, layer in enumerate(self.layers):
             x, keys_values = layer(
-                x, modulation, angles, mask, None if past is None else past.layers[number], prompt, number
+                x, modulation, turns, mask, None if past is None else past.layers[number], prompt, number
             )
             written.append(keys_values)
 
@@ -183,7 +183,7 @@ class Layer(nn.Module):
         self,
         x: Tensor,
         modulation: Tensor,
-        angles: Tensor,
+        turns: Tensor,
         mask: Tensor | None,
         past: KeysValues | None,
         prompt: Prompt,
@@ -191,7 +191,7 @@ class Layer(nn.Module):
     ) -> tuple[Tensor, KeysValues]:
         per_layer = modulation + self.offsets
         shift, scale, gate, shift_feed, scale_feed, gate_feed = per_layer[:, :, None].chunk(6, -1)
-        seen, written = self.attend(rms_norm(x) * (1 + scale) + shift, angles, mask, past)
+        seen, written = self.attend(rms_norm(x) * (1 + scale) + shift, turns, mask, past)
         x = x + (1 + gate) * seen
         x = x + self.cross(rms_norm(x), prompt.layers[number], prompt.mask)
         x = x + (1 + gate_feed) * self.feed(rms_norm(x) * (1 + scale_feed) + shift_feed)
@@ -209,7 +209,7 @@ class SelfAttention(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def forward(
-        self, x: Tensor, angles: Tensor, mask: Tensor | None, past: KeysValues | None
+        self, x: Tensor, turns: Tensor, mask: Tensor | None, past: KeysValues | None
     ) -> tuple[Tensor, KeysValues]:
         frames = x.shape[1]
         q, k, v = rearrange(
@@ -219,7 +219,7 @@ class SelfAttention(nn.Module):
         written = KeysValues(k, v)
         if past is not None:
             k, v = torch.cat([past.keys, k], 2), torch.cat([past.values, v], 2)
-        q, k = rotate(q, angles[-q.shape[2] :]), rotate(k, angles)
+        q, k = rotate(q, turns[:, -q.shape[2] :]), rotate(k, turns)
         seen = attention(q, k, v, mask)
         return self.out(rearrange(seen, "b heads (f n) d -> b f n (heads d)", f=frames)), written
 
