@@ -17,7 +17,7 @@ from himmel.engine.shapes import Blocks
 from himmel.engine.tasks import Ahead
 from himmel.engine.transformer import Prompt, Transformer
 
-LEVEL_SHIFT = 3.0  # towards noise: there the prompt settles what is shown and how it moves (Esser et al. 2024)
+LEVEL_SHIFT = 2.0  # towards noise: there the prompt settles what is shown and how it moves (Esser et al. 2024)
 CONTEXT_NOISE = 0.2  # highest level of the clean copy in training: blocks must bear a past with flaws
 
 

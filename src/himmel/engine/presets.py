@@ -31,7 +31,7 @@ class Preset:
 LAPTOP = Preset(
     AutoencoderConfig(),
     TextConfig(),
-    TransformerConfig(),
+    TransformerConfig(depth=6, finish=4),
     height=64,
     width=64,
     fps=12,

@@ -30,13 +30,15 @@ HEAD = 64
 class TransformerConfig:
     """One dial, ``depth``, and the widths that go with it; ``block`` latent frames are made at a time.
 
-    ``width`` is that of tokens, ``local`` that of the convolutions around them. With ``strides`` the velocity is the
+    ``width`` is that of tokens, ``local`` that of the convolutions around them, of which ``finish`` blocks come after
+    the tokens. With ``strides`` the velocity is the
     mean one from a level to another (a flow map: shortcut models, Frans et al. 2024), not the one at a level.
     """
 
     depth: int = 4
     width: int = 256
     local: int = 64
+    finish: int = 2
     latent_channels: int = 32
     text_width: int = 128
     block: int = 3
@@ -90,7 +92,7 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
         self.embed_out_modulation = nn.Linear(width, 2 * width)
         self.unfold = nn.Linear(width, patch)
-        self.after = nn.ModuleList(LocalBlock(config) for _ in range(2))
+        self.after = nn.ModuleList(LocalBlock(config) for _ in range(config.finish))
         self.norm = ChannelNorm(config.local)
         self.embed_velocity = Conv(config.local, config.latent_channels, zero=True)
         for zero in (self.modulate, self.embed_out_modulation):

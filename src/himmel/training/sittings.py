@@ -155,17 +155,23 @@ def begin_from(project: Project, model: Path) -> None:
     """Begin the run with the weights of a model's folder instead of at random, where the run has none yet.
 
     What a folder does not hold is lost: the optimisers' memory, which comes back within some hundred steps.
+    The preset may be deeper than the model: layers that are more begin as the identity, so that nothing is lost.
     Raises BadCheckpoint, and BadRequest where the model has another shape than the preset.
     """
     found = VideoModel.load(model, torch.device("cpu"))
-    if found.config.transformer != project.preset.transformer or found.config.text != project.preset.text:
+    shape = project.preset.transformer
+    grown = replace(found.config.transformer, depth=shape.depth, finish=shape.finish)
+    if grown != shape or found.config.text != project.preset.text:
         raise BadRequest(f"'{model.name}' has another shape than this preset; begin from one of the same")
+    generator = Generator(project.generator_config())
+    if generator.load_state_dict(found.generator.state_dict(), strict=False).unexpected_keys:
+        raise BadRequest(f"'{model.name}' is deeper than this preset; begin from one that is not")
     project.folder.mkdir(parents=True, exist_ok=True)
     if not (project.folder / "tokenizer.json").exists():
         found.tokenizer.save(project.folder / "tokenizer.json")
     reader = TextReader(project.preset.text, project.vocabulary)
     reader.encoder.load_state_dict(found.generator.text_encoder.state_dict())
-    for name, part in (("autoencoder", found.autoencoder), ("text", reader), ("transformer", found.generator)):
+    for name, part in (("autoencoder", found.autoencoder), ("text", reader), ("transformer", generator)):
         run = Run(part.requires_grad_(True), Recipe(project.folder / name, minutes=0))
         if not run.file.exists():
             run.save_now()

@@ -6,7 +6,7 @@ Owns: this one recipe. The loop, the optimisers and the checkpoints are ``loop``
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -33,6 +33,7 @@ UNPROMPTED = 0.1  # share of clips whose caption is dropped, for classifier-free
 FIRST_FRAME_WEIGHT = 2.0  # the picture that everything else goes on from
 ACTOR_WEIGHT = 3.0  # how much more a latent counts that actors cover: they are small, and all eyes are on them
 CAPTION_TOKENS = 32  # all captions are brought to this length: compiled code wants one shape
+COMPILED_FROM = 8.0  # minutes; a shorter sitting would be over before compiling has paid
 CAST = 0.25  # share of the steps whose clips come with a portrait of their actor
 CAST_POOL = 0.5  # how many of their clips are kept, for each of the others
 VALIDATION_SEED = 2 * 10**9
@@ -102,15 +103,17 @@ def train_transformer(
         (run.step + 1) * 10**4 + len(pools),
     )
     exam, cast_exam = _Exam(training, device), _Exam(training, device, cast=True)
+    # Compiled, a step takes two thirds of the time, and every kind of step half a minute to two to begin with.
+    errors_of = torch.compile(_errors, dynamic=False) if recipe.minutes >= COMPILED_FROM else _errors
 
     def loss_of(step: int) -> Tensor:
         turn, shown = step % len(pools), writer.random() < CAST
-        scenes, made = (characters if shown else pools[turn]).batch(training.diets[turn].batch)
+        scenes, made = characters.batch(largest.batch) if shown else pools[turn].batch(training.diets[turn].batch)
         said = [training.said(scene, writer, shown) for scene in scenes]
         captions = ["" if writer.random() < UNPROMPTED else text for text in said]
         made = made.to(device).float()
         known = draw_known(made.shape[1] - shown, writer)
-        return _loss(generator, training.tokenizer, captions, made, replace(known, portrait=shown))
+        return _loss(errors_of, generator, training.tokenizer, captions, made, replace(known, portrait=shown))
 
     def measure() -> dict[str, float]:
         with run.evaluated():
@@ -125,8 +128,18 @@ def train_transformer(
     return run
 
 
-def _loss(generator: Generator, tokenizer: Tokenizer, captions: list[str], made: Tensor, known: Known) -> Tensor:
-    """The loss of what ``ClipEncoder`` made, or ``CastEncoder`` where a portrait is known, with what is known of it."""
+def _loss(
+    errors_of: Callable[..., Tensor],
+    generator: Generator,
+    tokenizer: Tokenizer,
+    captions: list[str],
+    made: Tensor,
+    known: Known,
+) -> Tensor:
+    """The loss of what ``ClipEncoder`` made, or ``CastEncoder`` where a portrait is known, with what is known of it.
+
+    ``errors_of`` is ``_errors``, or that compiled.
+    """
     latents, pictures, coverage, portraits = taken_apart(made, known)
     batch, frames = latents.shape[:2]
     device, blocks = latents.device, Blocks(frames, generator.config.transformer.block)
@@ -138,8 +151,6 @@ def _loss(generator: Generator, tokenizer: Tokenizer, captions: list[str], made:
     weight[:, known.frames] = 0
     if not weight.any():  # all was known
         weight, levels = torch.ones_like(weight), torch.ones_like(levels)
-    # Compiling pays on graphics cards, for what is repeated: the exam is not. On CPUs it took two minutes for nothing.
-    errors_of = _compiled_errors if torch.is_grad_enabled() and device.type != "cpu" else _errors
     ahead = ahead_of(latents, pictures, known, portraits)
     errors = errors_of(generator, latents, torch.randn_like(latents), levels, context, tokens, ahead)
     return (errors * weight).mean() / weight.mean()
@@ -165,7 +176,7 @@ def taken_apart(made: Tensor, known: Known) -> tuple[Tensor, Tensor, Tensor, Ten
 def ahead_of(latents: Tensor, pictures: Tensor, known: Known, portraits: Tensor | None = None) -> Ahead | None:
     """What is shown of latents and pictures (B, F, c, h, w), and of portraits (B, 1, c, h, w).
 
-    On graphics cards always as many places, the empty ones at time -1: compiled code wants one shape.
+    Always as many places, the empty ones at time -1: compiled code wants one shape.
     """
     if not known.ahead and portraits is None:
         return None
@@ -173,7 +184,7 @@ def ahead_of(latents: Tensor, pictures: Tensor, known: Known, portraits: Tensor 
     times = [time for time, _ in known.ahead]
     if portraits is not None:
         chosen, times = [portraits[:, 0], *chosen[: AHEAD - 1]], [REFERENCE, *times[: AHEAD - 1]]
-    empty = 0 if latents.device.type == "cpu" else AHEAD - len(chosen)
+    empty = AHEAD - len(chosen)
     return Ahead(torch.stack([*chosen, *[torch.zeros_like(chosen[0])] * empty], 1), torch.tensor(times + [-1] * empty))
 
 
@@ -189,9 +200,6 @@ def _errors(
     # Half precision is two to three times as fast, on graphics cards and on the CPUs that know bfloat16.
     with torch.autocast(latents.device.type, torch.bfloat16):
         return flow_loss(generator.transformer, latents, noise, levels, context, generator.read(tokens), ahead)
-
-
-_compiled_errors = torch.compile(_errors, dynamic=False)
 
 
 class _Exam:
@@ -216,7 +224,7 @@ class _Exam:
         seen = replace(known, ahead=tuple((time, alone) for time, alone in known.ahead if time < made.shape[1]))
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return _loss(generator, self.tokenizer, self.captions, made, seen).item()
+            return _loss(_errors, generator, self.tokenizer, self.captions, made, seen).item()
 
 
 class ClipEncoder:

@@ -1,5 +1,7 @@
 """A run becomes a model's folder, and a model's folder becomes a run again."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -26,6 +28,9 @@ def project(tmp_path):
         "text": TextReader(TINY.text, project.vocabulary),
         "transformer": Generator(config(project)),
     }
+    for parameter in parts["transformer"].parameters():
+        if not parameter.any():  # what begins as nothing would hide what is lost
+            torch.nn.init.normal_(parameter, std=0.05)
     for name, part in parts.items():
         run = Run(part, Recipe(project.folder / name, minutes=0))
         run.save_now()
@@ -83,6 +88,31 @@ def test_a_model_begins_a_run_but_never_replaces_one(project, tmp_path):
     written = (anew.folder / "transformer" / "state.safetensors").stat().st_mtime_ns
     begin_from(anew, tmp_path / "pebble")
     assert (anew.folder / "transformer" / "state.safetensors").stat().st_mtime_ns == written
+
+
+def deeper(project, folder, **layers):
+    shape = replace(project.preset.transformer, **layers)
+    return replace(project, preset=replace(project.preset, transformer=shape), folder=folder)
+
+
+def test_a_deeper_run_begins_as_the_model_that_it_grows_from(project, tmp_path):
+    export(project, tmp_path / "pebble")
+    begin_from(deeper(project, tmp_path / "grown", depth=3, finish=3), tmp_path / "pebble")
+    grown = Generator(deeper(project, tmp_path / "grown", depth=3, finish=3).generator_config())
+    Run(grown, Recipe(tmp_path / "grown" / "transformer", minutes=0)).restart_from_average()
+    model = VideoModel.load(tmp_path / "pebble", torch.device("cpu")).generator
+    latents, times = torch.randn(2, 3, 8, 4, 4), torch.arange(3)
+    tokens, levels = project.tokenizer()(["a cat", "a dog jumps"], 16), torch.rand(2, 3)
+    with torch.inference_mode():
+        theirs = model.transformer(latents, levels, times, model.read(tokens))[0]
+        mine = grown.transformer(latents, levels, times, grown.read(tokens))[0]
+    assert theirs.std() > 0.01 and torch.allclose(mine, theirs, atol=1e-5)
+
+
+def test_a_shallower_run_is_refused(project, tmp_path):
+    export(project, tmp_path / "pebble")
+    with pytest.raises(BadRequest, match="deeper"):
+        begin_from(deeper(project, tmp_path / "small", depth=1), tmp_path / "pebble")
 
 
 def test_a_model_of_another_shape_is_refused(project, tmp_path):
