@@ -170,7 +170,8 @@ def taken_apart(made: Tensor, known: Known) -> tuple[Tensor, Tensor, Tensor, Ten
     channels = made.shape[2] // 2
     portraits = made[:, :1, :channels] if known.portrait else None
     clips = made[:, 1:] if known.portrait else made
-    return clips[:, :, :channels], clips[:, :, channels:-1], clips[:, :, -1], portraits
+    # Compiled code is made anew for every layout in memory, and a clip that follows a portrait has another.
+    return clips[:, :, :channels].contiguous(), clips[:, :, channels:-1], clips[:, :, -1], portraits
 
 
 def ahead_of(latents: Tensor, pictures: Tensor, known: Known, portraits: Tensor | None = None) -> Ahead | None:
