@@ -1,9 +1,11 @@
 """Clips that others see: published on Explore, by a link, and two of one's own compared."""
 
+import io
 import re
 
 import httpx2
 import pytest
+from PIL import Image
 
 from himmel.studio.accounts import account_of_name, change_account, delete_account
 from himmel.studio.tables import published, shares
@@ -203,3 +205,32 @@ def test_nothing_typed_is_ever_run_where_others_see_it(browser, stranger):
     harmless(eve.get(f"/compare?a={number}&b={number}"))
     harmless(eve.get(f"/compare?a={number}"))
     harmless(eve.get(f"/clips/{number}"))
+
+
+def test_no_name_that_somebody_gives_is_ever_run(browser):
+    mallory = browser("mallory")
+    number = finished(mallory)
+    assert mallory.post("/library/act", {"act": "move", "clip[]": [number], "new_folder": NASTY}).status_code == 303
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 48), "red").save(picture, "PNG")
+    form = {
+        name: (None, value)
+        for name, value in {
+            "prompt": NASTY,
+            "seconds": "1",
+            "size": "64x48",
+            "n": "1",
+            "turbo": "false",
+            "word": mallory.word(),
+        }.items()
+    }
+    made = mallory.wire.post("/create", files={**form, "input_reference": (f"{NASTY}.png", picture.getvalue())})
+    drawn = re.search(r"video_[0-9a-f]{32}", made.headers["location"])[0]
+    mallory.done(drawn)
+    for path in ("/library", "/account", "/create", "/queue", f"/clips/{drawn}", f"/clips/{number}"):
+        harmless(mallory.get(path))
+    assert "&lt;script&gt;alert" in mallory.get("/library").text  # it is there, as words
+    picture = mallory.wire.post("/create", files={**form, "input_reference": (f"{NASTY}.png", b"no picture")})
+    for refused in (picture, mallory.post("/account/keys", {"name": NASTY})):
+        assert refused.status_code == 400
+        assert "<script>alert" not in refused.text and "<img src=x" not in refused.text
