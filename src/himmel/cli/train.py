@@ -128,7 +128,7 @@ def turbo(
     from himmel.training.sittings import turbo_sitting
 
     recipe = Recipe(run / "turbo", minutes, muon_rate=MUON_RATE, adam_rate=ADAM_RATE, cooldown=cooldown)
-    turbo_sitting(_project(preset, run, device), recipe, Diet(clips))
+    turbo_sitting(_project(preset, run, device), recipe, Diet(clips, 24 * clips))
 
 
 @train.command("upsampler")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -34,6 +34,7 @@ from himmel.training.masks import Known, draw_known
 from himmel.training.train_transformer import (
     ACTOR_WEIGHT,
     CAST,
+    COMPILED_FROM,
     FIRST_FRAME_WEIGHT,
     CastEncoder,
     ClipEncoder,
@@ -43,7 +44,7 @@ from himmel.training.train_transformer import (
     taken_apart,
 )
 from himmel.world.caption import caption
-from himmel.world.scene import Scene, sample_scene
+from himmel.world.scene import sample_scene
 
 MUON_RATE, ADAM_RATE = 0.003, 5e-4  # half of the teacher's: it begins as one that can do much already
 GRID = 8  # the finest steps that the student takes
@@ -73,9 +74,13 @@ class Paths:
 
 @dataclass(frozen=True)
 class Diet:
-    """``clips`` to a step; ``kept`` batches of paths, each used about ``reuse`` times."""
+    """``clips`` to a step, or as many single ``pictures``; ``kept`` batches of paths, each used about ``reuse`` times.
+
+    Every second batch is of pictures: a clip's first frame is what all others go on from, and few of its tokens.
+    """
 
     clips: int = 16
+    pictures: int = 192
     kept: int = 12
     reuse: int = 8
 
@@ -90,15 +95,16 @@ def distil(teacher: Generator, training: TransformerTraining, diet: Diet, recipe
     teacher.eval().requires_grad_(False)
     run = Run(student, recipe)
     torch.manual_seed(run.step)
-    teaching = _Teaching(teacher, student, training, diet.clips, run)
+    teaching = _Teaching(teacher, student, training, diet, run)
     made = teaching.paths()
-    kept = deque((next(made) for _ in range(3)), maxlen=diet.kept)
+    kept = deque((next(made) for _ in range(4)), maxlen=diet.kept)
     exam = teaching.exam()
+    by = torch.compile(velocities, dynamic=False) if recipe.minutes >= COMPILED_FROM else velocities
 
     def loss_of(step: int) -> Tensor:
         if step % diet.reuse == 0:
             kept.append(next(made))
-        return stride_loss(student, training, random.choice(kept))
+        return stride_loss(student, training, random.choice(kept), by)
 
     def measure() -> dict[str, float]:
         with run.evaluated():
@@ -108,22 +114,34 @@ def distil(teacher: Generator, training: TransformerTraining, diet: Diet, recipe
     return run
 
 
-def stride_loss(student: Generator, training: TransformerTraining, paths: Paths) -> Tensor:
-    """Mean squared error of the mean velocity, over strides drawn for every block of every clip."""
+def stride_loss(
+    student: Generator, training: TransformerTraining, paths: Paths, by: Callable[..., Tensor] = velocities
+) -> Tensor:
+    """Mean squared error of the mean velocity, over strides drawn for every block of every clip.
+
+    ``by`` is ``velocities``, or that compiled.
+    """
     blocks = Blocks(paths.past.shape[1], student.config.transformer.block)
     batch = (paths.past.shape[0], len(blocks.spans))
     lengths = torch.tensor(LENGTHS)[torch.multinomial(torch.tensor(CHANCES), batch[0] * batch[1], True)].view(batch)
     begins = (torch.rand(batch) * (GRID // lengths)).long() * lengths
     within = torch.where(torch.rand(batch) < ANYWHERE, torch.rand(batch), torch.zeros(batch))
-    return _error(student, training, paths, blocks, begins, begins + lengths, within)
+    return _error(student, training, paths, blocks, begins, begins + lengths, within, by)
 
 
-def exam_loss(student: Generator, training: TransformerTraining, paths: Paths, length: int) -> float:
+def exam_loss(
+    student: Generator,
+    training: TransformerTraining,
+    paths: Paths,
+    length: int,
+    by: Callable[..., Tensor] = velocities,
+) -> float:
     """The same for one length alone, over the whole path."""
     blocks = Blocks(paths.past.shape[1], student.config.transformer.block)
     shape = (paths.past.shape[0], len(blocks.spans))
     begins = [torch.full(shape, begin) for begin in range(0, GRID, length)]
-    errors = [_error(student, training, paths, blocks, b, b + length, torch.zeros(shape)).item() for b in begins]
+    nothing = torch.zeros(shape)
+    errors = [_error(student, training, paths, blocks, b, b + length, nothing, by).item() for b in begins]
     return sum(errors) / len(errors)
 
 
@@ -135,6 +153,7 @@ def _error(
     begins: Tensor,
     ends: Tensor,
     within: Tensor,
+    by: Callable[..., Tensor],
 ) -> Tensor:
     """Strides of every block (B, blocks): grid numbers, and how far ``within`` the first step (0 … 1) they begin."""
     device = paths.past.device
@@ -152,7 +171,7 @@ def _error(
         prompt = student.read(padded(training.tokenizer, paths.captions).to(device))
         clean = torch.zeros_like(start)
         told = start * paths.free, stride * paths.free
-        found = velocities(student.transformer, noisy, told[0], paths.past, clean, prompt, paths.ahead, told[1])
+        found = by(student.transformer, noisy, told[0], paths.past, clean, prompt, paths.ahead, told[1])
     return ((found - target).square().mean(2) * paths.weight).mean() / paths.weight.mean()
 
 
@@ -160,36 +179,49 @@ class _Teaching:
     """Makes the teacher's paths."""
 
     def __init__(
-        self, teacher: Generator, student: Generator, training: TransformerTraining, clips: int, run: Run
+        self, teacher: Generator, student: Generator, training: TransformerTraining, diet: Diet, run: Run
     ) -> None:
-        self.teacher, self.student, self.training, self.clips, self.run = teacher, student, training, clips, run
+        self.teacher, self.student, self.training, self.diet, self.run = teacher, student, training, diet, run
         self.device = next(teacher.parameters()).device
         self.encode = ClipEncoder(training, training.diets[0], self.device)
+        self.encode_pictures = ClipEncoder(training, replace(training.diets[0], frames=1), self.device)
         self.encode_cast = CastEncoder(training, training.diets[0], self.device)
         self._frames = 1 + (training.diets[0].frames - 1) // TEMPORAL
 
     def paths(self) -> Iterator[Paths]:
         """Batch after batch, of scenes that no earlier sitting has used."""
         rng = random.Random(self.run.step)
-        for number in count((self.run.step + 1) * 10**5, self.clips):
-            shown = rng.random() < CAST
-            vocabulary = self.training.cast if shown else self.training.vocabulary
-            scenes = [sample_scene(vocabulary, number + i) for i in range(self.clips)]
-            captions = [self.training.said(scene, rng, shown) for scene in scenes]
-            own = self.run.step > OWN_FROM and rng.random() < OWN
-            known = Known() if own else draw_known(self._frames, rng)
-            yield self._batch(scenes, captions, replace(known, portrait=shown), own)
+        for number in count((self.run.step + 1) * 10**5, self.diet.clips + self.diet.pictures):
+            yield self._clips(number, rng)
+            yield self._pictures(number + self.diet.clips, rng)
+
+    def _clips(self, number: int, rng: random.Random) -> Paths:
+        shown = rng.random() < CAST
+        vocabulary = self.training.cast if shown else self.training.vocabulary
+        scenes = [sample_scene(vocabulary, number + i) for i in range(self.diet.clips)]
+        captions = [self.training.said(scene, rng, shown) for scene in scenes]
+        own = self.run.step > OWN_FROM and rng.random() < OWN
+        known = Known() if own else draw_known(self._frames, rng)
+        made = (self.encode_cast if shown else self.encode)(scenes)
+        return self._batch(made, captions, replace(known, portrait=shown), own)
+
+    def _pictures(self, number: int, rng: random.Random) -> Paths:
+        scenes = [sample_scene(self.training.vocabulary, number + i) for i in range(self.diet.pictures)]
+        captions = [caption(scene, rng) for scene in scenes]
+        return self._batch(self.encode_pictures(scenes), captions, Known(), False)
 
     def exam(self) -> Paths:
         """Held-out scenes, always the same noise."""
-        scenes = [sample_scene(self.training.vocabulary, 2 * 10**9 + i, keep_held_out=True) for i in range(self.clips)]
+        numbers = range(2 * 10**9, 2 * 10**9 + self.diet.clips)
+        scenes = [sample_scene(self.training.vocabulary, number, keep_held_out=True) for number in numbers]
+        said = [caption(scene, random.Random(i)) for i, scene in enumerate(scenes)]
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return self._batch(scenes, [caption(s, random.Random(i)) for i, s in enumerate(scenes)], Known(), False)
+            return self._batch(self.encode(scenes), said, Known(), False)
 
     @torch.no_grad()
-    def _batch(self, scenes: list[Scene], captions: list[str], known: Known, own: bool) -> Paths:
-        made = (self.encode_cast if known.portrait else self.encode)(scenes).to(self.device).float()
+    def _batch(self, made: Tensor, captions: list[str], known: Known, own: bool) -> Paths:
+        made = made.to(self.device).float()
         latents, pictures, coverage, portraits = taken_apart(made, known)
         past = self._own(captions, latents.shape[1], portraits) if own else latents
         ahead = ahead_of(past, pictures, known, portraits)

@@ -43,12 +43,14 @@ def training(vocabulary, atlas, teacher):
 def run(teacher, training, tmp_path_factory):
     """Begun, not trained."""
     folder = tmp_path_factory.mktemp("turbo")
-    return distil.distil(teacher, training, distil.Diet(clips=2, kept=2, reuse=2), Recipe(folder, minutes=1e-9))
+    return distil.distil(
+        teacher, training, distil.Diet(clips=2, pictures=3, kept=2, reuse=2), Recipe(folder, minutes=1e-9)
+    )
 
 
 @pytest.fixture
 def teaching(teacher, run, training):
-    return distil._Teaching(teacher, run.model, training, 2, run)
+    return distil._Teaching(teacher, run.model, training, distil.Diet(clips=2, pictures=3), run)
 
 
 def test_the_student_begins_as_its_teacher(teacher, run):
@@ -72,22 +74,28 @@ def test_a_path_leads_from_noise_along_the_guided_flow(teaching):
 def test_known_frames_stay_where_they_are(teaching, vocabulary):
     scenes = [distil.sample_scene(vocabulary, n) for n in range(2)]
     known = Known((3, 4), ((3, False), (4, False)))
-    paths = teaching._batch(scenes, ["a cat", "a car"], known, own=False)
+    paths = teaching._batch(teaching.encode(scenes), ["a cat", "a car"], known, own=False)
     assert torch.equal(paths.states[-1][:, 3:], paths.past[:, 3:])
     assert paths.free.tolist() == [1, 1, 1, 0, 0]
-    assert paths.ahead.times.tolist() == [3, 4]
+    assert paths.ahead.times.tolist() == [3, 4, -1, -1]
 
 
 def test_a_portrait_is_shown_beside_what_lies_ahead(teaching, vocabulary):
     scenes = [distil.sample_scene(vocabulary, n) for n in range(2)]
     known = Known((), ((3, True),), portrait=True)
-    paths = teaching._batch(scenes, ["Character jumps", "Character spins"], known, own=False)
-    assert paths.ahead.times.tolist() == [REFERENCE, 3]
+    made = teaching.encode_cast(scenes)
+    paths = teaching._batch(made, ["Character jumps", "Character spins"], known, own=False)
+    assert paths.ahead.times.tolist() == [REFERENCE, 3, -1, -1]
     assert paths.past.shape[1] == 5 and paths.weight.shape[1] == 5
-    alone = teaching.encode_cast(scenes)[:, 0, : paths.past.shape[2]]
+    alone = made[:, 0, : paths.past.shape[2]]
     assert torch.allclose(paths.ahead.latents[:, 0], alone.float(), atol=1e-2)
-    own = teaching._batch(scenes, ["Character jumps", "Character spins"], Known(portrait=True), own=True)
-    assert own.ahead.times.tolist() == [REFERENCE]
+    own = teaching._batch(made, ["Character jumps", "Character spins"], Known(portrait=True), own=True)
+    assert own.ahead.times.tolist() == [REFERENCE, -1, -1, -1]
+
+
+def test_clips_and_single_pictures_take_turns(teaching):
+    made = teaching.paths()
+    assert [next(made).past.shape[:2] for _ in range(4)] == [(2, 5), (3, 1), (2, 5), (3, 1)]
 
 
 def test_a_perfect_student_has_no_error(teaching, training, run, monkeypatch):
@@ -101,10 +109,9 @@ def test_a_perfect_student_has_no_error(teaching, training, run, monkeypatch):
         return (noisy - paths.states[(end, *rows)]) / strides[..., None, None, None]
 
     assert exam_loss(run.model, training, paths, 2) > 1e-3
-    monkeypatch.setattr(distil, "velocities", knowing)
-    assert exam_loss(run.model, training, paths, 2) < 1e-8
+    assert exam_loss(run.model, training, paths, 2, knowing) < 1e-8
     monkeypatch.setattr(distil, "ANYWHERE", 0.0)
-    assert stride_loss(run.model, training, paths) < 1e-8
+    assert stride_loss(run.model, training, paths, knowing) < 1e-8
 
 
 def test_the_student_learns_a_path(teacher, training, teaching):
@@ -148,11 +155,10 @@ def test_blocks_are_told_their_own_strides(run, training, teaching, monkeypatch)
         seen.append((levels, strides))
         return noisy
 
-    monkeypatch.setattr(distil, "velocities", spying)
     monkeypatch.setattr(distil, "ANYWHERE", 0.0)
     grid = schedule(GRID, run.model.config.shift)
     for _ in range(20):
-        stride_loss(run.model, training, paths)
+        stride_loss(run.model, training, paths, spying)
     levels, strides = (torch.cat(some) for some in zip(*seen, strict=True))
     assert Blocks(5, TINY.transformer.block).of_frame == [0, 1, 1, 1, 2]
     assert torch.equal(strides[:, 1], strides[:, 3]) and not torch.equal(strides[:, 0], strides[:, 1])
