@@ -241,8 +241,8 @@ def test_jobs_that_two_workers_died_of_are_shown(idle, owner, browser):
             idle.server.queue.finish(job.id, job.attempts, {}, {})
         idle.server.queue.release("cellar", silent=True)
     assert status(idle, number) == "failed"
-    page = told(owner.get("/operator/queue").text).partition("Laid aside")[2]
-    assert number in page and "cellar" in page
+    page = told(owner.get("/operator/queue").text).partition("Failed lately")[2]
+    assert number in page and "cellar" in page and "laid aside" in page
 
 
 def test_workers_models_and_the_disk_are_shown(idle, owner, browser):

@@ -16,6 +16,7 @@ from himmel.studio.accounts import change_account, check_may_change, find_accoun
 from himmel.studio.api_videos import TheOperator, TheServer
 from himmel.studio.bodies import StrictRoute
 from himmel.studio.jobs import Job, Status
+from himmel.studio.retries import failed_jobs, retry_job
 from himmel.studio.server import Server, operator_of
 from himmel.studio.tables import jobs
 
@@ -104,8 +105,10 @@ def change(account_id: str, body: Changes, server: TheServer, caller: TheOperato
 
 
 @router.get("/jobs")
-def open_jobs(server: TheServer, limit: Annotated[int, Field(ge=1, le=1000)] = 100) -> JobList:
-    """Jobs of all accounts that run or wait, running ones first."""
+def open_jobs(server: TheServer, limit: Annotated[int, Field(ge=1, le=1000)] = 100, failed: bool = False) -> JobList:
+    """Jobs of all accounts that run or wait, running ones first; or that failed within a week, the latest first."""
+    if failed:
+        return JobList(data=[OthersJob.of(job) for job in failed_jobs(server, limit)])
     still = jobs.c.status.in_((Status.IN_PROGRESS, Status.QUEUED))
     return JobList(data=[OthersJob.of(job) for job in others_jobs(server, still, limit)])
 
@@ -124,3 +127,9 @@ def cancel(job_id: str, server: TheServer) -> OthersJob:
     if ended is None:
         raise ApiError(404, "job_not_found", f"there is no job '{job_id[:80]}'", param="job_id")
     return OthersJob.of(ended)
+
+
+@router.post("/jobs/{job_id}/retry")
+def retry(job_id: str, server: TheServer) -> OthersJob:
+    """Have somebody's failed job tried once more; its account is charged for the last attempt alone."""
+    return OthersJob.of(retry_job(server, job_id))

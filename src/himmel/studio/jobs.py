@@ -34,7 +34,7 @@ MOVES = {
     Status.QUEUED: {Status.IN_PROGRESS, Status.FAILED},
     Status.IN_PROGRESS: {Status.IN_PROGRESS, Status.QUEUED, Status.COMPLETED, Status.FAILED},
     Status.COMPLETED: set[Status](),
-    Status.FAILED: set[Status](),
+    Status.FAILED: {Status.QUEUED},  # by an operator who has it tried again, see ``Queue.retry``
 }
 EVENTS = {  # what the log says of a move
     Status.QUEUED: "lost lease",
@@ -42,7 +42,7 @@ EVENTS = {  # what the log says of a move
     Status.COMPLETED: "finished",
     Status.FAILED: "failed",
 }
-FINAL = frozenset(status for status, following in MOVES.items() if not following)
+FINAL = frozenset({Status.COMPLETED, Status.FAILED})  # where nothing happens to a job of itself
 
 
 @dataclass(frozen=True)
@@ -151,11 +151,12 @@ def _follow(connection: Connection, job: Job, to: Status, changes: Mapping[str, 
     code = changes.get("error_code")
     if to == Status.IN_PROGRESS:
         workers.took(connection, str(changes["worker"]), job.id)
-    elif job.worker:
+    elif job.worker and job.status == Status.IN_PROGRESS:
         failed = to == Status.FAILED and code != "cancelled"
         workers.released(connection, job.worker, job.id, done=to == Status.COMPLETED, failed=failed)
     told = {"worker": changes.get("worker") or job.worker, "error_code": code, "seconds": changes.get("cost")}
-    tell(connection, job, "cancelled" if code == "cancelled" else EVENTS[to], **told)
+    event = "retried" if job.status == Status.FAILED else "cancelled" if code == "cancelled" else EVENTS[to]
+    tell(connection, job, event, **told)
 
 
 def tell(connection: Connection, job: Job, event: str, **fields: object) -> None:

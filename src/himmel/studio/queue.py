@@ -73,7 +73,7 @@ class Queue:
             if key_id:
                 check_limits(connection, key_id, len(requests), cost, self.now())
             if account.queued == 0:
-                _change(connection, account_id, served=max(account.served, _virtual_time(connection)))
+                _join(connection, account)
             _count(connection, account_id, len(requests), cost)
             values = {"status": Status.QUEUED, "cost": cost, "priority": priority, "parent_id": parent_id}
             key, digest = once or (None, None)
@@ -232,6 +232,30 @@ class Queue:
                 connection.execute(update(jobs).where(jobs.c.id == job_id).values(deleted_at=self.now()))
             return ended
 
+    def retry(self, job_id: str, cost: float) -> Job | None:
+        """Have a failed job wait once more, which is an operator's act; None where there is none.
+
+        ``cost`` is its estimate in compute-seconds. What the attempts before were charged is given back, as with a lost
+        lease: a job is charged for the attempt that ends it. The account's limits are not asked. Raises ApiError (409)
+        for a job that did not fail or that was cancelled, so of two who do this at once one is refused.
+        """
+        with self.database.write() as connection:
+            job = find(connection, job_id, lock=True)
+            if job is None:
+                return None
+            if job.status != Status.FAILED or job.error_code == "cancelled":
+                what = "cancelled" if job.error_code == "cancelled" else str(job.status)
+                raise ApiError(409, "job_not_failed", f"the job is {what}; only one that failed is tried again")
+            account = connection.execute(
+                select(accounts).where(accounts.c.id == job.account_id).with_for_update()
+            ).one()
+            _join(connection, account, job.cost)
+            anew = {"worker": None, "started_at": None, "completed_at": None, "progress": 0, "lost": 0}
+            move(connection, job, Status.QUEUED, cost=cost, error_code=None, error_message=None, **anew)
+            _count(connection, job.account_id, 1, cost)
+            record(connection, actor(), "job.retried", job_id, account=job.account_id, error_code=job.error_code)
+            return _existing(connection, job_id)
+
     def restore(self, job_id: str, account_id: str) -> bool:
         """Bring back what the account deleted a moment ago; False where there is no such job any more."""
         mine = (jobs.c.id == job_id) & (jobs.c.account_id == account_id)
@@ -331,6 +355,12 @@ def _virtual_time(connection: Connection) -> float:
     """Where the queue stands: the account that is furthest behind among those that wait, else the furthest of all."""
     behind = connection.scalar(select(func.min(accounts.c.served)).where(accounts.c.queued > 0))
     return float(behind if behind is not None else connection.scalar(select(func.max(accounts.c.served))) or 0.0)
+
+
+def _join(connection: Connection, account: Row[Any], given_back: float = 0.0) -> None:
+    """Begin where the queue stands, not before, whatever compute-seconds are given back."""
+    served = max(account.served - given_back / account.weight, _virtual_time(connection))
+    _change(connection, account.id, served=served)
 
 
 def _count(connection: Connection, account_id: str, jobs_more: int, cost_more: float) -> None:

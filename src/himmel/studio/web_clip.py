@@ -6,6 +6,7 @@ Owns: this page and what can be done on it. A clip's files are read through its 
 from __future__ import annotations
 
 import json
+import secrets
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -14,18 +15,17 @@ from sqlalchemy import select
 
 from himmel.errors import ApiError
 from himmel.studio.api_videos import MEDIA, TheServer
-from himmel.studio.auth import Caller
 from himmel.studio.cards import USUAL_FPS, Card, cards_of
 from himmel.studio.content import stored_file
 from himmel.studio.jobs import Job, Status, find_all, preview_of
 from himmel.studio.published import published_clip
 from himmel.studio.remakes import extend_video, remix_video
-from himmel.studio.schemas import CreateVideo, validated
+from himmel.studio.retries import ask_again, may_again
 from himmel.studio.server import Server
 from himmel.studio.sessions import Visitor
 from himmel.studio.shares import links_of
 from himmel.studio.tables import jobs
-from himmel.studio.videos import accepted, find_video, settled
+from himmel.studio.videos import find_video
 from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page, page_language, same_session
 from himmel.studio.web_library import latest
 from himmel.studio.web_recut import BRIDGES, MADE, other_form
@@ -35,7 +35,6 @@ ADDED = ("2", "4", "8")  # seconds
 MOST_PARENTS = 6
 MOST_BLENDABLE = 24
 FILES = {"video.mp4": "video", "thumbnail.webp": "thumbnail", "sheet.jpg": "spritesheet"}
-AGAIN = ("prompt", "size", "n", "seed", "turbo", "negative_prompt", "steps", "guidance", "fps", "priority")
 
 router = APIRouter(prefix="/clips/{video_id}", route_class=PageRoute)
 
@@ -64,7 +63,7 @@ def clip_page(request: Request, server: Server, visitor: Visitor, video_id: str,
     values["blendable"] = _blendable(server, job, language) if card.done else []  # nothing is made of one that is not
     values["frames"] = max(1, round(float(card.video.seconds) * (card.video.himmel.settings.fps or USUAL_FPS)))
     values["negative"] = job.request.get("negative_prompt", "")
-    values["can_again"] = job.request.get("task", "create") == "create"
+    values |= {"can_again": may_again(job), "once": secrets.token_urlsafe(12)}
     values |= {"link": link, "links": links_of(server.database, job.id)}
     values["published"] = published_clip(server.database, job.id)
     foreign = job.parent_id if job.parent_id and not parents else None
@@ -110,12 +109,15 @@ def file(video_id: str, name: str, ending: str, request: Request, server: TheSer
 
 @router.post("/again")
 async def again(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
-    """The same clip once more, or with another seed."""
+    """The same clip once more, or with another seed. Sent twice by one page, it is made once."""
     fields = await form_of(request, visitor)
 
     def made() -> Response:
-        job = find_video(server, visitor.caller.account_id, video_id)
-        return go_to(f"/clips/{_again(server, visitor.caller, job, fields.get('seed') == 'new').id}")
+        job, new_seed = find_video(server, visitor.caller.account_id, video_id), fields.get("seed") == "new"
+        sent = str(fields.get("once", ""))[:40]
+        once = f"again-{job.id}-{new_seed}-{sent}" if sent else None
+        other = ask_again(server, visitor.caller, job, new_seed=new_seed, once=once)
+        return go_to("/queue" if fields.get("from") == "queue" else f"/clips/{other.id}")
 
     return await run_in_threadpool(made)
 
@@ -192,18 +194,6 @@ def relatives(server: Server, job: Job) -> list[Job]:
 
 def no_file() -> ApiError:
     return ApiError(404, "not_found", "there is no such file, or not yet")
-
-
-def _again(server: Server, caller: Caller, job: Job, new_seed: bool) -> Job:
-    if job.request.get("task", "create") != "create":
-        raise ApiError(400, "invalid_value", "this clip was made from another one; remix that one again")
-    known = {name: job.request[name] for name in AGAIN if job.request.get(name) is not None}
-    known |= {"n": 1, "seconds": job.request["asked_seconds"], "model": server.settings.model}
-    if new_seed:
-        del known["seed"]
-    values = settled(server, caller, validated(CreateVideo, known), "create")
-    server.space.check_jobs(values, 1)
-    return accepted(server, caller, values | {"first_frame": job.request.get("first_frame")}, None)
 
 
 def _blendable(server: Server, job: Job, language: str) -> list[Card]:

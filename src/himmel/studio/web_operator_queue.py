@@ -1,4 +1,5 @@
-"""Operator, Queue: the jobs of all accounts, by account, and stopping them; giving out none for a while.
+"""Operator, Queue: the jobs of all accounts, by account, stopping them, and trying those again that failed; giving out
+none for a while.
 
 Owns: this page. Of others' jobs it knows what ``/v1/admin/jobs`` tells: prompts are not in it.
 """
@@ -16,6 +17,7 @@ from himmel.studio.accounts import find_account, list_accounts
 from himmel.studio.api_admin import OthersJob, others_jobs
 from himmel.studio.api_videos import TheServer
 from himmel.studio.jobs import FINAL, Status
+from himmel.studio.retries import failed_jobs, retry_job
 from himmel.studio.server import Server, set_draining
 from himmel.studio.tables import jobs
 from himmel.studio.usage import load
@@ -23,21 +25,19 @@ from himmel.studio.web import PageRoute, form_of, go_to, page
 from himmel.studio.web_operator import TheOperator, asked_first
 
 HERE = "/operator/queue"
-MOST, MOST_OF_ONE, MOST_POISONED = 1000, 12, 20  # jobs that are looked at, and shown of an account, and laid aside
-LATELY = 7 * 86400.0
+MOST, MOST_OF_ONE, MOST_FAILED = 1000, 12, 20  # jobs that are looked at, and shown of an account, and that failed
 router = APIRouter(prefix=HERE, route_class=PageRoute)
 
 
 @router.get("")
 def queue(request: Request, server: TheServer, visitor: TheOperator) -> Response:
-    """What runs and waits, by account, those first whose turn is next; and what was not tried again."""
+    """What runs and waits, by account, those first whose turn is next; and what failed lately."""
     now = server.queue.now()
     open_jobs = _jobs(server, jobs.c.status.not_in(FINAL), MOST)
     rows = {row.id: row for row in list_accounts(server.database)}
     mine: dict[str, list[OthersJob]] = {}
     for job in open_jobs:
         mine.setdefault(job.account_id, []).append(job)
-    poisoned = (jobs.c.error_code == "worker_lost") & (jobs.c.completed_at > now - LATELY)
     known = sorted(set(mine) & set(rows), key=lambda number: (rows[number].served, number))
     with server.database.read() as connection:
         line = load(connection, now)
@@ -46,7 +46,7 @@ def queue(request: Request, server: TheServer, visitor: TheOperator) -> Response
         "groups": [(rows[number], mine[number]) for number in known],
         "line": line,
     }
-    told |= {"most": MOST_OF_ONE, "poisoned": _jobs(server, poisoned, MOST_POISONED)}
+    told |= {"most": MOST_OF_ONE, "failed": [OthersJob.of(job) for job in failed_jobs(server, MOST_FAILED)]}
     return page(request, "operator_queue.html", draining=server.queue.draining(), **told)
 
 
@@ -78,6 +78,14 @@ async def cancel_all(request: Request, server: TheServer, visitor: TheOperator) 
             server.queue.cancel(number)
 
     await run_in_threadpool(cancelled)
+    return go_to(HERE)
+
+
+@router.post("/retry")
+async def retry(request: Request, server: TheServer, visitor: TheOperator) -> Response:
+    """Have somebody's failed job tried once more."""
+    fields = await form_of(request, visitor)
+    await run_in_threadpool(retry_job, server, str(fields.get("job", ""))[:80])
     return go_to(HERE)
 
 

@@ -5,6 +5,8 @@ Owns: this page.
 
 from __future__ import annotations
 
+import secrets
+
 from fastapi import APIRouter, Request, Response
 
 from himmel.studio.api_videos import TheServer
@@ -26,4 +28,10 @@ def queue(request: Request, server: TheServer, visitor: TheVisitor) -> Response:
     over = latest(server, account, MOST_OVER, jobs.c.status.in_(FINAL))
     waiting.sort(key=lambda job: (job.started_at is None, -job.priority, job.number))
     cards = cards_of(server, [*waiting, *over], language)
-    return page(request, "queue.html", waiting=cards[: len(waiting)], over=cards[len(waiting) :])
+    return page(
+        request,
+        "queue.html",
+        waiting=cards[: len(waiting)],
+        over=cards[len(waiting) :],
+        once=secrets.token_urlsafe(12),
+    )

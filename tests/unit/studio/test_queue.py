@@ -4,6 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import select
 
 from himmel.errors import ApiError
 from himmel.studio import jobs
@@ -12,6 +13,7 @@ from himmel.studio.database import Database
 from himmel.studio.jobs import MOVES, Status
 from himmel.studio.places import Places
 from himmel.studio.queue import Queue
+from himmel.studio.tables import accounts, audit
 
 
 class House:
@@ -253,12 +255,89 @@ def test_counts_agree_with_the_jobs_whatever_happened(house):
     assert {k: v for k, v in counted.items() if v} == waiting
 
 
-def test_no_move_leads_out_of_an_end(house):
-    assert all(not following for status, following in MOVES.items() if status in jobs.FINAL)
+def test_no_move_leads_out_of_an_end_but_trying_a_failed_job_again(house):
+    leading = {status: following for status, following in MOVES.items() if status in jobs.FINAL and following}
+    assert leading == {Status.FAILED: {Status.QUEUED}}
     job = house.accept()
     house.work()
     with house.database.write() as connection, pytest.raises(ValueError, match="cannot become"):
         jobs.move(connection, jobs.find(connection, job.id), Status.QUEUED)
+
+
+def served(house, name="anna"):
+    with house.database.read() as connection:
+        account = select(accounts).where(accounts.c.id == house.account(name))
+        row = connection.execute(account).one()
+        return row.served, row.queued, row.queued_cost
+
+
+def fail(house, seconds=7.0):
+    """Have the next job fail; gives it."""
+    job = house.queue.claim("w")
+    house.time += seconds
+    assert house.queue.fail(job.id, job.attempts, "worker_fault", "no")
+    return job
+
+
+def test_a_failed_job_that_is_tried_again_is_charged_for_its_last_attempt_alone(house):
+    job = house.accept(cost=10.0)
+    first = fail(house)
+    assert served(house) == (7, 0, 0)
+    assert house.queue.retry(job.id, 12.0).status == Status.QUEUED
+    waiting = house.look(job)
+    assert (waiting.error_code, waiting.error_message, waiting.completed_at, waiting.lost) == (None, None, None, 0)
+    assert served(house)[1:] == (1, 12.0)
+    assert house.work(seconds=5.0).attempts == 2
+    assert not house.queue.finish(job.id, first.attempts, {"video": "late"}, {})
+    assert (house.look(job).status, house.look(job).cost) == (Status.COMPLETED, 5)
+    with house.database.read() as connection:
+        [(who, details)] = connection.execute(
+            select(audit.c.subject, audit.c.details).where(audit.c.act == "job.retried")
+        )
+    assert who == job.id and details["account"] == job.account_id and details["error_code"] == "worker_fault"
+
+
+def test_what_is_given_back_puts_nobody_before_those_who_wait(house):
+    house.accept("anna")
+    fail(house, seconds=1000.0)
+    for _ in range(3):
+        house.accept("boris")
+    house.work(seconds=10.0)
+    failed = house.queue.retry(first_of(house, "anna"), 1.0)
+    assert failed and served(house)[0] == pytest.approx(served(house, "boris")[0])
+
+
+def first_of(house, name):
+    with house.database.read() as connection:
+        return connection.scalar(select(jobs.jobs.c.id).where(jobs.jobs.c.account_id == house.account(name)))
+
+
+def test_only_a_job_that_failed_is_tried_again_and_only_once(house):
+    job, other, third = house.accept(), house.accept(), house.accept()
+    fail(house)
+    assert house.queue.retry("video_none", 1.0) is None
+    with ThreadPoolExecutor(4) as pool:
+        tries = [pool.submit(house.queue.retry, job.id, 10.0) for _ in range(4)]
+    assert sorted(task.exception() is None for task in tries) == [False, False, False, True]
+    assert served(house)[1:] == (3, 30.0)
+    house.queue.cancel(other.id, house.account("anna"))
+    with pytest.raises(ApiError, match="the job is cancelled"):
+        house.queue.retry(other.id, 1.0)
+    assert house.work().id == job.id and house.work().id == third.id
+    with pytest.raises(ApiError, match="the job is completed"):
+        house.queue.retry(job.id, 1.0)
+
+
+def test_a_job_that_was_laid_aside_has_two_workers_more(house):
+    job = house.accept()
+    for _ in range(2):
+        for _ in range(2):
+            assert house.queue.claim("w").id == job.id
+            house.time += 31
+        assert house.queue.claim("w") is None
+        assert (house.look(job).status, house.look(job).error_code) == (Status.FAILED, "worker_lost")
+        house.queue.retry(job.id, 10.0)
+    assert house.work().attempts == 5
 
 
 def test_many_at_once_lose_nothing_and_do_nothing_twice(house):

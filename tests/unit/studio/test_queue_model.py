@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 from sqlalchemy import select
 
+from himmel.errors import ApiError
 from himmel.studio.auth import Keys
 from himmel.studio.database import Database
 from himmel.studio.jobs import Job, Status
@@ -45,7 +46,7 @@ class QueueMachine(RuleBasedStateMachine):
     def accept(self, who, cost, priority):
         job = self.queue.accept(self.accounts[who], [{}], cost, priority=priority)
         self.model[job.id] = {"status": Status.QUEUED, "order": (-priority, job.number), "who": self.accounts[who]}
-        self.model[job.id] |= {"attempts": 0, "until": 0.0, "results": {}}
+        self.model[job.id] |= {"attempts": 0, "until": 0.0, "results": {}, "lost": 0, "cancelled": False}
 
     @rule(target=claims)
     def claim(self):
@@ -93,7 +94,20 @@ class QueueMachine(RuleBasedStateMachine):
         known = self.model[number]
         assert self.queue.cancel(number, known["who"]) is not None
         if known["status"] in (Status.QUEUED, Status.IN_PROGRESS):
-            known["status"] = Status.FAILED
+            known |= {"status": Status.FAILED, "cancelled": True}
+
+    @rule(which=st.integers(0, 99), cost=st.floats(0.5, 60))
+    def retry(self, which, cost):
+        failed = [number for number, known in self.model.items() if known["status"] == Status.FAILED]
+        if not failed:
+            return
+        known = self.model[number := failed[which % len(failed)]]
+        if known["cancelled"]:
+            with pytest.raises(ApiError):
+                self.queue.retry(number, cost)
+        else:
+            assert self.queue.retry(number, cost).status == Status.QUEUED
+            known |= {"status": Status.QUEUED, "lost": 0}
 
     @rule(seconds=st.floats(0.1, 40))
     def wait(self, seconds):
@@ -126,7 +140,8 @@ class QueueMachine(RuleBasedStateMachine):
     def _leases_run_out(self):
         for known in self.model.values():
             if known["status"] == Status.IN_PROGRESS and known["until"] < self.time:
-                known["status"] = Status.FAILED if known["attempts"] >= MOST_LOST_LEASES else Status.QUEUED
+                known["lost"] += 1
+                known["status"] = Status.FAILED if known["lost"] >= MOST_LOST_LEASES else Status.QUEUED
 
     def _served(self):
         """Virtual times as the queue will see them once silent workers' jobs were taken back."""
