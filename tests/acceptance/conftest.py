@@ -10,18 +10,25 @@ from dataclasses import dataclass
 from html import unescape
 
 import httpx2
+import pyotp
 import pytest
 import uvicorn
 from openai import OpenAI
+from sqlalchemy import update
 
 from himmel.backends.fake import WORDS, FakeBackend
+from himmel.studio.accounts import account_of_name
 from himmel.studio.app import make_app
+from himmel.studio.audit import entries
 from himmel.studio.auth import Terms
 from himmel.studio.server import Server
 from himmel.studio.settings import Settings
+from himmel.studio.tables import sessions
 from himmel.worker import Worker, connect
 
 KINDS = ("sqlite", "postgresql")
+PASSWORD = "a long night in june"
+HTML = {"accept": "text/html", "sec-fetch-site": "same-origin"}  # what a browser says
 SMALL_FORM = {"prompt": "a cat", "seconds": "1", "size": "64x48", "n": "1", "turbo": "false"}
 
 
@@ -154,6 +161,26 @@ class Browser:
     def word(self, path="/account"):
         return unescape(re.search(r'name="word" value="([^"]+)"', self.get(path).text)[1])
 
+    def cookie(self):
+        return self.wire.cookies["himmel"]
+
+    def sign_in(self, name, **fields):
+        """With the password of :func:`member`."""
+        return self.wire.post("/sign-in", data={"name": name, "password": PASSWORD, **fields})
+
+    def turn_codes_on(self):
+        """(the app, recovery codes); the app's ``used`` is the code that was used up."""
+        assert self.post("/account/factors/codes/begin").headers["location"] == "/account/factors/codes"
+        page = self.get("/account/factors/codes").text
+        secret = "".join(re.findall(r"<span>([A-Z2-7]{4})</span>", page))
+        app = pyotp.TOTP(secret)
+        assert f"secret={secret}" in page and '<svg viewBox="0 0 ' in page
+        assert self.post("/account/factors/codes", {"code": "000000"}).status_code == 400
+        app.used = app.now()
+        shown = self.post("/account/factors/codes", {"code": app.used})
+        assert shown.status_code == 200
+        return app, re.findall(r"<code>([\w-]{14})</code>", shown.text)
+
     def post(self, path, data=None, **options):
         return self.wire.post(path, data={"word": self.word(), **(data or {})}, **options)
 
@@ -175,8 +202,7 @@ class Browser:
 @pytest.fixture
 def stranger(idle):
     """One that is not signed in."""
-    headers = {"accept": "text/html", "sec-fetch-site": "same-origin"}
-    with httpx2.Client(base_url=idle.address, headers=headers, timeout=60) as wire:
+    with httpx2.Client(base_url=idle.address, headers=HTML, timeout=60) as wire:
         yield Browser(wire)
 
 
@@ -186,8 +212,7 @@ def browser(idle):
     wires = []
 
     def signed_in(name="maker", terms=Terms()):  # noqa: B008
-        headers = {"accept": "text/html", "sec-fetch-site": "same-origin"}
-        wires.append(httpx2.Client(base_url=idle.address, headers=headers, timeout=60))
+        wires.append(httpx2.Client(base_url=idle.address, headers=HTML, timeout=60))
         answer = wires[-1].post("/sign-in", data={"key": idle.server.keys.create(name, terms)})
         assert answer.status_code == 303, answer.text
         return Browser(wires[-1])
@@ -195,6 +220,60 @@ def browser(idle):
     yield signed_in
     for wire in wires:
         wire.close()
+
+
+@pytest.fixture
+def at_localhost(idle):
+    """A way to get a browser that nobody is signed in with, at http://localhost, where there are passkeys."""
+    wires = []
+
+    def opened():
+        named = idle.address.replace("127.0.0.1", "localhost")
+        wires.append(httpx2.Client(base_url=named, headers=HTML, timeout=60))
+        return Browser(wires[-1])
+
+    yield opened
+    for wire in wires:
+        wire.close()
+
+
+@pytest.fixture
+def member(idle, at_localhost):
+    """A way to get a browser that is signed in, at http://localhost, to an account with a password."""
+
+    def made(name):
+        browser = at_localhost()
+        assert browser.wire.post("/sign-in", data={"key": idle.server.keys.create(name)}).status_code == 303
+        assert browser.post("/account/password", {"new": PASSWORD}).status_code == 303
+        browser.post("/sign-out")
+        assert browser.sign_in(name).headers["location"] == "/create"
+        return browser
+
+    return made
+
+
+@pytest.fixture
+def make_stale(idle):
+    """As if the browsers of the account of this name had signed in long ago; gives its number."""
+
+    def stale(name):
+        account = account_of_name(idle.server.database, name)
+        with idle.server.database.write() as connection:
+            connection.execute(update(sessions).where(sessions.c.account_id == account).values(confirmed_at=1.0))
+        return account
+
+    return stale
+
+
+@pytest.fixture
+def acts(idle):
+    """What the audit log says that an account did."""
+
+    def told(account):
+        with idle.server.database.read() as connection:
+            return [row.act for row in entries(connection) if row.who == account]
+
+    return told
 
 
 @pytest.fixture(scope="module")

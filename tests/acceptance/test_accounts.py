@@ -175,3 +175,23 @@ def test_a_leaked_key_is_told_and_ends_without_anybody_else_noticing(idle, speak
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
+
+
+def test_limits_stand_in_admin_and_hold(idle, speak):
+    owner, maker = speak("anna"), speak("lim")
+    [mine] = [row for row in owner("GET", "/v1/admin/accounts").json()["data"] if row["name"] == "lim"]
+    assert (mine["weight"], mine["open_jobs"], mine["daily_seconds"], mine["used_seconds"]) == (1, None, None, 0)
+    at = f"/v1/admin/accounts/{mine['id']}"
+    changed = owner("POST", at, {"open_jobs": 1, "daily_seconds": 50.5}).json()
+    assert (changed["open_jobs"], changed["daily_seconds"], changed["weight"]) == (1, 50.5, 1)
+    assert maker("POST", "/v1/videos", SMALL).status_code == 201
+    assert maker("POST", "/v1/videos", SMALL).json()["error"]["code"] == "too_many_open"
+    changed = owner("POST", at, {"open_jobs": None, "weight": 2}).json()
+    assert (changed["open_jobs"], changed["daily_seconds"], changed["weight"]) == (None, 50.5, 2)
+    assert changed["used_seconds"] > 0
+    for wrong in ({"open_jobs": -1}, {"open_jobs": 1.5}, {"daily_seconds": -1}, {"daily_seconds": "much"}):
+        assert owner("POST", at, wrong).status_code == 400, wrong
+    with idle.server.database.read() as connection:
+        acts = [(row.act, row.details) for row in entries(connection) if row.subject == mine["id"]]
+    assert [act for act, _ in acts][-3:] == ["account.limited", "account.changed", "account.limited"]
+    assert "daily_seconds" not in acts[-1][1] and acts[-1][1]["open_jobs"] is None

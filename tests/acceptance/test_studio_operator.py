@@ -149,6 +149,8 @@ def test_weight_role_and_limits_are_changed_and_hold(idle, owner, browser):
     assert owner.post(f"{at(idle, 'fay')}/change", fields | {"open_jobs": "", "daily_seconds": "1"}).status_code == 303
     with pytest.raises(ApiError, match="compute-seconds a day"):
         idle.server.queue.accept(now.id, wanted, 1.0)
+    mine = told(fay.get("/account").text).partition("What you may use")[2]
+    assert re.match(r" Jobs open 1 that wait or run Computed in 24 hours \d+ of 1 s Share of the queue 2.5 ", mine)
     assert acts(idle, now.id)[-3:] == ["account.changed", "account.limited", "account.limited"]
     for wrong in ({"weight": "0"}, {"weight": "much"}, {"weight": "nan"}, {"open_jobs": "-1"}, {"role": "king"}):
         assert owner.post(f"{at(idle, 'fay')}/change", fields | wrong).status_code == 400, wrong

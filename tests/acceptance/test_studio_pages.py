@@ -16,7 +16,11 @@ NASTY = "a cat <script>alert(1)</script> \"'><img src=x onerror=alert(1)>"
 SMALL = {"prompt": "a cat", "seconds": "1", "size": "64x48", "n": "1", "turbo": "false"}
 LINKS = {"/s/{token}", "/s/{token}/{name}.{ending}"}  # for whoever has them, see test_studio_shown
 OPEN = {"/", "/sign-in", "/theme", "/favicon.ico", "/static/{version}/{name}", "/invite/{token}"} | LINKS
-OPEN |= {"/sign-in/code", "/sign-in/passkey", "/sign-in/passkey/challenge"}  # see test_studio_factors
+OPEN |= {
+    "/sign-in/code",
+    "/sign-in/passkey",
+    "/sign-in/passkey/challenge",
+}  # see test_studio_codes and test_studio_passkey_answers
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,7 @@ from himmel.studio.tables import (
     webhook_endpoints,
 )
 
+LIMITS = ("open_jobs", "daily_seconds")  # that an account may have, as a key may
 RUNNING = (
     select(func.count())
     .where(jobs.c.account_id == accounts.c.id, jobs.c.status == Status.IN_PROGRESS)
@@ -101,9 +102,13 @@ def change_account(
             record(connection, actor(), "account.changed", account_id, **changes)
 
 
-def limit_account(database: Database, account_id: str, limits: Terms) -> None:
-    """Give an account these numbers of ``limits`` for all that it does; None is any. Raises ApiError (404)."""
-    changes = {"open_jobs": limits.open_jobs, "daily_seconds": limits.daily_seconds}
+def limit_account(database: Database, account_id: str, **limits: float | None) -> None:
+    """Limit all that an account does: ``open_jobs``, ``daily_seconds``; None is any number, what is left out stays.
+
+    Raises ApiError (404) and BadRequest.
+    """
+    terms = Terms(**limits)  # type: ignore[arg-type]  # which refuses what cannot be
+    changes = {name: getattr(terms, name) for name in LIMITS if name in limits}
     with database.write() as connection:
         if not connection.execute(update(accounts).where(accounts.c.id == account_id).values(**changes)).rowcount:
             raise no_account(account_id)

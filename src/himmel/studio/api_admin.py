@@ -12,10 +12,19 @@ from pydantic import BaseModel, Field, StrictBool
 from sqlalchemy import ColumnElement, Row, select
 
 from himmel.errors import ApiError
-from himmel.studio.accounts import change_account, check_may_change, find_account, list_accounts
+from himmel.studio.accounts import (
+    LIMITS,
+    change_account,
+    check_may_change,
+    find_account,
+    limit_account,
+    list_accounts,
+)
 from himmel.studio.api_videos import TheOperator, TheServer
+from himmel.studio.auth import MOST
 from himmel.studio.bodies import StrictRoute
 from himmel.studio.jobs import Job, Status
+from himmel.studio.limits import lately_by_account, used_by_account
 from himmel.studio.retries import failed_jobs, retry_job
 from himmel.studio.server import Server, operator_of
 from himmel.studio.tables import jobs
@@ -36,12 +45,17 @@ class Account(BaseModel):
     queued: int
     running: int
     served: float = Field(description="Compute-seconds over weight: who has least is next.")
+    used_seconds: float = Field(description="Compute-seconds of the jobs of the last 24 hours.")
+    open_jobs: int | None = Field(description="How many jobs may wait or run at a time; null for any number.")
+    daily_seconds: float | None = Field(description="How many compute-seconds 24 hours may have; null for any number.")
 
     @classmethod
-    def of(cls, row: Row[str]) -> Account:
-        values = {name: getattr(row, name) for name in cls.model_fields if name != "object"}
+    def of(cls, row: Row[str], used: float) -> Account:
+        known = {"object", "used_seconds"}
+        values = {name: getattr(row, name) for name in cls.model_fields if name not in known}
         suspended = None if row.suspended_at is None else int(row.suspended_at)
-        return cls(**{**values, "created_at": int(row.created_at), "suspended_at": suspended})
+        values |= {"created_at": int(row.created_at), "suspended_at": suspended}
+        return cls(**values, used_seconds=round(used, 3))
 
 
 class AccountList(BaseModel):
@@ -52,11 +66,13 @@ class AccountList(BaseModel):
 
 
 class Changes(BaseModel):
-    """What to change of an account; what is left out stays. Roles are the owner's to give."""
+    """What to change of an account: what is left out stays, a limit of null goes. Roles are the owner's to give."""
 
     role: Literal["owner", "operator", "member"] | None = None
     weight: float | None = Field(default=None, ge=0.01, le=100)
     suspended: StrictBool | None = None
+    open_jobs: int | None = Field(default=None, ge=0, le=MOST)
+    daily_seconds: float | None = Field(default=None, ge=0, le=MOST)
 
 
 class OthersJob(BaseModel):
@@ -92,16 +108,22 @@ class JobList(BaseModel):
 @router.get("/accounts")
 def listed(server: TheServer) -> AccountList:
     """All accounts, what they use and what waits of theirs."""
-    return AccountList(data=[Account.of(row) for row in list_accounts(server.database)])
+    with server.database.read() as connection:
+        used = lately_by_account(connection, server.queue.now())
+    return AccountList(data=[Account.of(row, used.get(row.id, 0.0)) for row in list_accounts(server.database)])
 
 
 @router.post("/accounts/{account_id}")
 def change(account_id: str, body: Changes, server: TheServer, caller: TheOperator) -> Account:
-    """Give an account another role or weight, suspend it, or let it go on."""
+    """Give an account another role, weight or limits, suspend it, or let it go on."""
     check_may_change(caller, find_account(server.database, account_id), body.role)
-    change_account(server.database, account_id, **body.model_dump())
+    change_account(server.database, account_id, **body.model_dump(exclude=set(LIMITS)))
+    if limits := body.model_dump(include=body.model_fields_set & set(LIMITS)):
+        limit_account(server.database, account_id, **limits)
     server.callers.forget()
-    return Account.of(find_account(server.database, account_id))
+    with server.database.read() as connection:
+        used = used_by_account(connection, account_id, server.queue.now())[1]
+    return Account.of(find_account(server.database, account_id), used)
 
 
 @router.get("/jobs")

@@ -36,6 +36,9 @@ SCOPES = {
 }
 
 
+MOST = 10**9  # of what numbers of terms say
+
+
 @dataclass(frozen=True)
 class Terms:
     """What a key may do. None is everything that its account may; numbers are upper limits."""
@@ -56,8 +59,8 @@ class Terms:
             except ValueError:
                 raise BadRequest(f"'{network}' is no network; allowed: for example 203.0.113.7 or 10.0.0.0/8") from None
         for name in ("open_jobs", "daily_seconds"):
-            if (value := getattr(self, name)) is not None and value < 0:
-                raise BadRequest(f"{name} is {value}; allowed: 0 or more")
+            if (value := getattr(self, name)) is not None and not 0 <= value <= MOST:
+                raise BadRequest(f"{name} is {value}; allowed: 0 to {MOST}")
 
     @classmethod
     def of(cls, told: object) -> Terms:

@@ -55,6 +55,12 @@ def used_by_account(connection: Connection, account_id: str, now: float) -> tupl
     return _used(connection, jobs.c.account_id == account_id, now)
 
 
+def lately_by_account(connection: Connection, now: float) -> dict[str, float]:
+    """Compute-seconds of the jobs of the last 24 hours, by account; those that have none are left out."""
+    query = select(jobs.c.account_id, func.sum(jobs.c.cost)).where(jobs.c.created_at > now - DAY)
+    return {account: float(seconds) for account, seconds in connection.execute(query.group_by(jobs.c.account_id))}
+
+
 def _used(connection: Connection, whose: ColumnElement[bool], now: float) -> tuple[int, float]:
     lately = select(func.coalesce(func.sum(jobs.c.cost), 0.0)).where(whose, jobs.c.created_at > now - DAY)
     return _open(connection, whose), float(connection.scalar(lately) or 0.0)

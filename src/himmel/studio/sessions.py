@@ -25,7 +25,7 @@ from himmel.studio.tables import accounts, half_sessions, passkeys, passwords, s
 IDLE_SECONDS = 30 * 86400.0  # a browser that is not seen for so long is signed out
 SEEN_SECONDS = 60.0  # between two notes of a browser's being seen
 HALF_SECONDS = 300.0  # between a password and the code that it asks for
-FRESH_SECONDS = 600.0  # how long a browser may change what one signs in with, after showing who sits there
+FRESH_SECONDS = 600.0  # how long a browser may do what asks who sits there, after that was shown
 LONGEST_DEVICE = 200
 
 

@@ -12,10 +12,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from himmel.errors import ApiError, BadRequest
+from himmel.studio.accounts import find_account
 from himmel.studio.api_videos import TheServer
 from himmel.studio.auth import Terms
 from himmel.studio.bringing import latest
-from himmel.studio.limits import used
+from himmel.studio.limits import used, used_by_account
 from himmel.studio.server import Server
 from himmel.studio.sessions import Visitor
 from himmel.studio.texts import LANGUAGES, NAMES
@@ -78,11 +79,12 @@ async def language(request: Request, visitor: Anybody) -> Response:
 
 @router.post("/keys")
 async def make_key(request: Request, server: TheServer, visitor: TheVisitor) -> Response:
-    """Make a key for scripts, and show it: only now."""
+    """Make a key for scripts, and show it: only now. It opens what a password does, so it is asked who sits there."""
     fields = await form_of(request, visitor)
 
     def made() -> Response:
         check_whole(visitor)
+        visitor.check_fresh()
         try:
             key = server.keys.create_for(visitor.caller.account_id, str(fields.get("name", "")).strip(), _terms(fields))
         except BadRequest as error:
@@ -122,6 +124,7 @@ def account_page(
     good = [row for row in server.keys.list(number) if row.revoked_at is None]
     with server.database.read() as connection:
         spent = {row.id: used(connection, row.id, now) for row in good}
+        lately = used_by_account(connection, number, now)
     return page(
         request,
         "account.html",
@@ -133,6 +136,8 @@ def account_page(
         sessions=server.sessions.of(number),
         keys=good,
         spent=spent,
+        account=find_account(server.database, number),
+        lately=lately,
         languages=NAMES,
         largest=server.settings.import_bytes / 1e9,
         has_password=server.passwords.has(number),

@@ -56,9 +56,10 @@ async def bring(request: Request, server: TheServer, visitor: TheVisitor) -> Res
 
 @router.post("/delete")
 async def delete(request: Request, server: TheServer, visitor: TheVisitor) -> Response:
-    """End the account with everything in it, after its name was typed."""
+    """End the account with everything in it, after its name was typed by who showed lately that it is theirs."""
     fields = await form_of(request, visitor)
     check_whole(visitor)
+    visitor.check_fresh()
     if str(fields.get("name", "")).strip() != visitor.name:
         told = "type the account's name as it is written to delete it; nothing was deleted"
         return await run_in_threadpool(lambda: account_page(request, server, visitor, 400, problem=told))

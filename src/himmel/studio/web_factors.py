@@ -1,7 +1,8 @@
 """How one signs in, as pages: passkeys, codes of an app, recovery codes, and showing anew that it is you.
 
-Owns: these routes. What is changed here needs a session that was confirmed lately (``Visitor.check_fresh``), by all
-that signing in would ask for. What the factors are good for stands in ``factors`` and ``passkeys``.
+Owns: these routes. What is changed here, and what else asks for it (keys, the end of an account), needs a session that
+was confirmed lately (``Visitor.check_fresh``), by all that signing in would ask for. What the factors are good for
+stands in ``factors`` and ``passkeys``.
 """
 
 from __future__ import annotations

@@ -13,9 +13,16 @@ from fastapi.concurrency import run_in_threadpool
 
 from himmel.errors import ApiError, BadRequest
 from himmel.studio import invitations
-from himmel.studio.accounts import change_account, check_may_change, find_account, limit_account, list_accounts
+from himmel.studio.accounts import (
+    LIMITS,
+    change_account,
+    check_may_change,
+    find_account,
+    limit_account,
+    list_accounts,
+)
 from himmel.studio.api_videos import TheServer
-from himmel.studio.auth import ROLES, Terms
+from himmel.studio.auth import ROLES
 from himmel.studio.limits import used, used_by_account
 from himmel.studio.server import Server
 from himmel.studio.sessions import Visitor
@@ -77,12 +84,11 @@ async def change(account_id: str, request: Request, server: TheServer, visitor: 
             share = float(weight.replace(",", ".")) if weight else account.weight
         except ValueError:
             raise BadRequest(f"the weight is '{weight[:80]}'; allowed: 0.01 to 100, and 1 is everybody's") from None
-        jobs, seconds = _number(fields, "open_jobs"), _number(fields, "daily_seconds")
-        limits = Terms(open_jobs=jobs, daily_seconds=None if seconds is None else float(seconds))
+        limits: dict[str, float | None] = {name: _number(fields, name) for name in LIMITS}
         if (role, share) != (account.role, account.weight):
             change_account(server.database, account_id, role=role if role != account.role else None, weight=share)
-        if (limits.open_jobs, limits.daily_seconds) != (account.open_jobs, account.daily_seconds):
-            limit_account(server.database, account_id, limits)
+        if any(limits[name] != getattr(account, name) for name in LIMITS):
+            limit_account(server.database, account_id, **limits)
 
     return await _done(request, server, visitor, account_id, changed)
 
@@ -207,12 +213,13 @@ def _account_page(
     link: str = "",
     invited: str = "",
 ) -> Response:
-    account, kept = find_account(server.database, account_id), stored(server)
+    account, kept = find_account(server.database, account_id), stored(server, account_id)
     rows, now = server.keys.list(account_id), server.queue.now()
     good = [row for row in rows if row.revoked_at is None and not invitations.is_invitation(row)]
     with server.database.read() as connection:
         spent = {row.id: used(connection, row.id, now) for row in good}
-        lately, total = used_by_account(connection, account_id, now), computed(connection).get(account_id, 0.0)
+        lately = used_by_account(connection, account_id, now)
+        total = computed(connection, account_id).get(account_id, 0.0)
     told: dict[str, Any] = {"account": account, "keys": good, "spent": spent, "lately": lately, "total": total}
     told |= {"problem": problem, "link": link, "invited": invited, "days": invitations.DAYS, "roles": ROLES}
     told["room"] = bytes_said(kept.get(account_id, 0)) if kept is not None else ""

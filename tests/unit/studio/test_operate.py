@@ -119,3 +119,17 @@ def test_the_first_job_of_a_model_tells_its_speed(server):
 def done(server):
     with server.database.read() as connection:
         return jobs.first(connection, select(jobs.jobs).where(jobs.jobs.c.status == Status.COMPLETED))
+
+
+def test_accounts_are_limited_and_shown(server, capsys):
+    assert run(server, "accounts", "set", "anna", "--open-jobs", "3", "--daily-seconds", "90.5") == 0
+    assert run(server, "accounts", "show", "anna") == 0
+    shown = capsys.readouterr().out
+    assert "jobs open             1 of 3" in shown and "s of 90.5" in shown
+    assert run(server, "accounts", "set", "anna", "--open-jobs", "any") == 0
+    assert run(server, "accounts", "list") == 0
+    listed = capsys.readouterr().out
+    assert "at most 90.5 s a day" in listed and "jobs at a time" not in listed
+    for wrong in ("--open-jobs=much", "--open-jobs=-1", "--open-jobs=1.5", "--daily-seconds=nan"):
+        assert run(server, "accounts", "set", "anna", wrong) == 2, wrong
+        assert "allowed" in capsys.readouterr().err
