@@ -69,7 +69,7 @@ class Studio:
             self.port = free.getsockname()[1]
         self.folder, self.model = folder, model
         self.process: subprocess.Popen[bytes] | None = None
-        self.address = f"http://127.0.0.1:{self.port}"
+        self.address = f"http://localhost:{self.port}"
 
     def himmel(self, *arguments: object) -> list[str]:
         """A command on this studio's folder."""
@@ -89,6 +89,8 @@ class Studio:
             if self.process.poll() is not None:
                 raise RuntimeError(said.read_text())
             time.sleep(0.1)
+        if told := re.search(r"the studio: (\S+)", said.read_text()):
+            self.address = told[1]
         link = re.search(r"http://\S+/setup/\S+", said.read_text())
         return link and link[0]
 

@@ -38,6 +38,7 @@ log = logging.getLogger("himmel.processes")
 WATCH_SECONDS = 1.0
 SWEEP_SECONDS = 300.0
 TOLD_TO_END = (0, -signal.SIGINT, -signal.SIGTERM)
+CONNECT_SECONDS = 0.5  # on this machine
 PATIENCE_SECONDS = 10  # for requests and helpers that are not done when the server is told to stop
 
 
@@ -56,6 +57,22 @@ def listening(host: str, port: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise BadRequest(f"port {port} is taken by another program; choose one with --port") from None
         raise BadRequest(f"cannot listen on {host}:{port}: {error.strerror}") from None
+
+
+def leads_here(name: str, listener: socket.socket) -> bool:
+    """Whether a browser that is told this name comes here, and never to another program.
+
+    A name may stand for several addresses (localhost for 127.0.0.1 and ::1), and we listen on one.
+    """
+    own, port = listener.getsockname()[:2]
+    try:
+        found = {info[4][0] for info in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)}
+    except OSError:
+        return False
+    for other in found - {own}:
+        with suppress(OSError), socket.create_connection((str(other), port), CONNECT_SECONDS):
+            return False
+    return own in found
 
 
 def serve_with_workers(server: Server, listener: socket.socket) -> None:
@@ -139,7 +156,7 @@ def _watch(server: Server, over: threading.Event) -> None:
     """Keep as many workers alive as the settings say, and take back the jobs of silent ones."""
     settings = server.settings
     command = [sys.executable, "-m", "himmel", "worker", "--model", settings.model]
-    command += ["--parent", str(os.getpid()), "--server", f"http://{settings.host}:{settings.port}"]
+    command += ["--parent", str(os.getpid()), "--server", settings.address]
     environment = {**os.environ, "HIMMEL_WORKER_TOKEN": server.keys.worker_token()}
     environment |= {variable("log_format"): settings.log_format, variable("log_level"): settings.log_level}
     workers: list[subprocess.Popen[bytes]] = []

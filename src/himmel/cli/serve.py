@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,7 +42,7 @@ def serve(
             f"the server listens on {settings.host} only when somebody can log in; run 'himmel keys create NAME' first"
         )
     from himmel import logs
-    from himmel.cli.processes import listening, serve_with_workers
+    from himmel.cli.processes import leads_here, listening, serve_with_workers
     from himmel.studio.alone import only_server
     from himmel.studio.audit import record_start
 
@@ -49,10 +50,12 @@ def serve(
     server.words = _words(settings.model)
     with only_server(settings), listening(settings.host, settings.port) as listener:
         record_start(server.database, settings)
-        address = f"http://{settings.host}:{settings.port}"
-        typer.echo(f"Himmel listens on {address}/v1 with the model '{settings.model}'; the studio: {address}")
+        # Browsers have passkeys for names, and without https for this one alone.
+        named = _is_loopback(settings.host) and leads_here("localhost", listener)
+        studio = replace(settings, host="localhost").address if named else settings.address
+        typer.echo(f"Himmel listens on {settings.address}/v1 with the model '{settings.model}'; the studio: {studio}")
         if not server.keys.any_account():
-            typer.echo(f"Make the owner's account: {address}/setup/{server.setup_token}")
+            typer.echo(f"Make the owner's account: {studio}/setup/{server.setup_token}")
         typer.echo(f"Make keys: himmel keys create NAME --data-dir '{settings.data_dir}'")
         serve_with_workers(server, listener)
     typer.echo("stopped; what waits is kept")

@@ -53,6 +53,11 @@ class Settings:
     log_level: str = "info"
 
     @property
+    def address(self) -> str:
+        """Where the server listens, as a URL without a path."""
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+
+    @property
     def retention_seconds(self) -> float:
         """How long finished clips are kept; 0 where it is for ever."""
         return 86400.0 * max(0, self.retention_days)
