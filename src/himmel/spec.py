@@ -6,7 +6,7 @@ Owns: requests, sizes, model descriptions. Standard library only; knows no torch
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from himmel.errors import BadRequest, TaskNotSupported
@@ -176,12 +176,10 @@ class VideoRequest:
             raise TaskNotSupported(
                 model.name, "show more than one character" if model.characters else "show characters"
             )
-        beyond = self.guidance not in (None, 1) or self.negative_prompt or self.steps not in (None, *model.turbo_steps)
-        if self.turbo and (beyond or not model.turbo_steps):
-            steps = ", ".join(map(str, model.turbo_steps))
-            allowed = f"allowed: {steps} steps, no guidance, no negative prompt" if steps else "take the full model"
-            raise BadRequest(f"{model.name} cannot do this as Turbo; {allowed}")
-        turbo = bool(model.turbo_steps) and not beyond if self.turbo is None else self.turbo
+        instead = instead_of_turbo(model.turbo_steps, self.steps, self.guidance, self.negative_prompt)
+        if self.turbo and instead:
+            raise BadRequest(f"{model.name} cannot do this as Turbo; {instead}")
+        turbo = not instead if self.turbo is None else self.turbo
         guidance = 1.0 if turbo else model.default_guidance
         return replace(
             self,
@@ -241,6 +239,20 @@ class Progress:
     total: int
     stage: str  # "loading", "sampling", "decoding"
     state: Callable[[], bytes] | None = None  # what the same request can go on from, where the backend can
+
+
+def instead_of_turbo(
+    turbo_steps: Collection[int], steps: int | None, guidance: float | None, negative_prompt: str
+) -> str:
+    """What to ask for where a model's few-step student, which knows these numbers of steps, cannot make a request.
+
+    Empty where it can.
+    """
+    if not turbo_steps:
+        return "take the full model"
+    if guidance in (None, 1) and not negative_prompt and steps in (None, *turbo_steps):
+        return ""
+    return f"allowed: {', '.join(map(str, turbo_steps))} steps, no guidance, no negative prompt"
 
 
 def whole_fps(fps: float) -> int:

@@ -77,10 +77,10 @@ class Worker:
             self._try(job)
         return True
 
-    def _report(self) -> dict[str, str]:
+    def _report(self) -> dict[str, Any]:
         """What the server is told of this worker."""
         told = {"model": self.backend.info.name, "version": version("himmel"), "device": self.backend.device}
-        return {"worker": self.name, **told}
+        return {"worker": self.name, **told, "turbo_steps": list(self.backend.info.turbo_steps)}
 
     def _try(self, job: _LeasedJob) -> None:
         """Do a job, or tell the server why not."""

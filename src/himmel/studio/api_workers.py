@@ -40,6 +40,9 @@ class Claim(BaseModel):
     model: str = Field(default="", max_length=80)
     version: str = Field(default="", max_length=80)
     device: str = Field(default="", max_length=80)
+    turbo_steps: list[int] | None = Field(
+        default=None, max_length=80, description="Numbers of steps that its model's few-step student knows."
+    )
 
 
 class Leased(BaseModel):
@@ -113,6 +116,7 @@ def claim(body: Claim, server: TheServer, response: Response) -> Leased | None:
     server.storage.check()  # a clip that cannot be brought is not begun
     with server.meters.claims.time():
         server.workers.report(Report(body.worker, body.model, body.version, body.device))
+        server.workers.tells_turbo(body.worker, body.turbo_steps)
         job = server.queue.claim(body.worker)
     if job is None:
         response.status_code = 204

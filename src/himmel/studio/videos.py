@@ -21,7 +21,7 @@ from sqlalchemy import Row
 from starlette.datastructures import UploadFile
 
 from himmel.errors import ApiError
-from himmel.spec import MAX_SEED, Size
+from himmel.spec import MAX_SEED, Size, instead_of_turbo
 from himmel.studio import outbound
 from himmel.studio.auth import Caller
 from himmel.studio.characters import find_character, keep_character
@@ -105,6 +105,8 @@ def settled(server: Server, caller: Caller, body: CreateVideo, task: str) -> dic
     if model != server.settings.model:
         raise ApiError(400, "model_not_found", f"there is no model '{body.model}' here", param="model")
     caller.check_model(model, body.model)
+    if body.turbo:
+        _check_turbo(server, body, model)
     return body.model_dump() | {
         "task": task,
         "asked_model": body.model,
@@ -131,6 +133,15 @@ def check_extent(settings: Settings, body: CreateVideo) -> None:
             f"{told}; at this size, frame rate and number that is {settings.job_megapixels / a_second:.1f} seconds"
         )
         raise ApiError(400, "invalid_value", allowed, param="size")
+
+
+def _check_turbo(server: Server, body: CreateVideo, model: str) -> None:
+    """Raise ApiError (400) where Turbo is asked for and, as far as is known, no worker can do this as Turbo."""
+    known = server.workers.turbo_steps(model) or []
+    instead = [instead_of_turbo(steps, body.steps, body.guidance, body.negative_prompt) for steps in known]
+    if instead and all(instead):
+        told = f"turbo: the model '{model}' cannot do this as Turbo; {instead[0]}"
+        raise ApiError(400, "invalid_value", told, param="turbo")
 
 
 def find_video(server: Server, account_id: str, video_id: str) -> Job:

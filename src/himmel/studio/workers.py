@@ -18,6 +18,7 @@ from himmel.studio.database import Database
 from himmel.studio.tables import workers
 
 WRITE_SECONDS = 5.0  # between two notes of the same worker's being heard
+MOST_REMEMBERED = 10_000  # workers whose names this process has in mind
 FORGET_SECONDS = 30 * 24 * 3600.0  # after which a silent worker is forgotten
 
 
@@ -47,6 +48,7 @@ class Workers:
     silence: float
     now: Callable[[], float] = time.time
     heard: dict[str, float] = field(default_factory=dict)  # by name, when it was last written down
+    turbo: dict[str, Sequence[int]] = field(default_factory=dict)  # by name, see ``tells_turbo``
 
     def report(self, told: Report) -> None:
         """A worker asks for a job."""
@@ -60,6 +62,23 @@ class Workers:
                 connection.execute(delete(workers).where(workers.c.last_seen < now - FORGET_SECONDS))
                 new = {"name": told.name, "first_seen": now, "jobs_done": 0, "jobs_failed": 0}
                 connection.execute(workers.insert().values(**new, **values))
+
+    def tells_turbo(self, name: str, steps: Sequence[int] | None) -> None:
+        """A worker says which numbers of steps its model's student knows; None where it is too old to say it.
+
+        Remembered by this process alone: what it has not heard since its start, it does not know.
+        """
+        if steps is None or len(self.turbo) > MOST_REMEMBERED:
+            self.turbo.pop(name, None)
+        else:
+            self.turbo[name] = tuple(steps)
+
+    def turbo_steps(self, model: str) -> list[Sequence[int]] | None:
+        """The same of all workers of a model that are there; None where one of them has not said it, or none is."""
+        there = [row.name for row in self.all() if row.model == model and self.state(row) != State.GONE]
+        if not there or set(there) - set(self.turbo):
+            return None
+        return [self.turbo[name] for name in there]
 
     def alive(self, name: str) -> None:
         """A worker that has a job gives a sign of life."""
