@@ -66,6 +66,31 @@ def test_more_lines_than_are_fed_at_once(running, monkeypatch):
     ]
 
 
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_a_file_is_read_on_from_where_it_was_left(own, working, monkeypatch, forgotten):
+    """Not from its beginning for every few lines; only a server that was started since does that, once."""
+    monkeypatch.setattr(batches, "AT_ONCE", 2)
+    monkeypatch.setattr("himmel.studio.storage.CHUNK", 50)
+    client, storage, begun = own.client("long"), own.server.storage, []
+    lines = [json.dumps(line(n)) for n in range(6)]
+    batch = begin(client, [*lines[:2], "", *lines[2:4], "   ", *lines[4:]])
+    real = storage.chunks
+    monkeypatch.setattr(storage, "chunks", lambda digest, start=0, end=None: begun.append(start) or real(digest, start))
+    with working(own):
+        while not begun:
+            advance_batches(own.server)
+        if forgotten:
+            batches._reached.clear()
+        done = until_over(own, client, batch)
+    monkeypatch.undo()
+    assert [row["response"]["body"]["prompt"] for row in output(client, done).values()] == [
+        f"cat {n}" for n in range(6)
+    ]
+    assert begun.count(0) == (3 if forgotten else 2)  # the first look, and writing the answers
+    assert sorted(set(begun))[1] == len(lines[0]) + len(lines[1]) + 2
+    assert not batches._reached[own.server]
+
+
 @pytest.mark.parametrize(
     ("lines", "code"),
     [

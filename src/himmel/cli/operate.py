@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -151,12 +152,11 @@ def move_database(
     from himmel.studio.move import move_database as moved
 
     server = opened(data_dir)
-    with only_server(server.settings):
-        try:
-            target = Database(url)
+    try:
+        with closing(server.database), only_server(server.settings), closing(Database(url)) as target:
             count = moved(server.database, target, lambda table, rows: typer.echo(f"{rows:8}  {table}"))
-        except (SQLAlchemyError, ImportError) as error:
-            raise BadRequest(f"the database cannot be used: {str(error).splitlines()[0]}") from None
-        told = target.engine.url.render_as_string(hide_password=True)
-        keep(target, "database.moved", told, rows=count)
+            told = target.engine.url.render_as_string(hide_password=True)
+            keep(target, "database.moved", told, rows=count)
+    except (SQLAlchemyError, ImportError) as error:
+        raise BadRequest(f"the database cannot be used: {str(error).splitlines()[0]}") from None
     typer.echo(f"{count} rows copied to {told}. Start the server with HIMMEL_DATABASE_URL set to it.")

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from itertools import islice
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection, Row, func, select, update
@@ -43,6 +44,8 @@ AT_ONCE = 20  # jobs of one batch that wait or run at a time
 FEED_SECONDS = 1.0  # then other batches have their turn
 EXAMINED = Gate("too many files of batches are read already", 1, waiting=4, seconds=30, each=2)
 ANSWERED_TOGETHER = 200  # lines whose answers are looked up and written at a time
+# How many lines of a batch were fed, and the byte of its file that comes next; what is not here is found by reading.
+_reached: WeakKeyDictionary[Server, dict[str, tuple[int, int]]] = WeakKeyDictionary()
 OVER = ("completed", "failed", "expired", "cancelled")
 
 
@@ -161,9 +164,10 @@ def _feed(server: Server, batch: Row[Any]) -> bool:
     if waiting >= AT_ONCE:
         return False
     until = time.monotonic() + FEED_SECONDS
-    for number, line in enumerate(_lines(server, batch, batch.next_line), batch.next_line):
+    for number, (line, after) in enumerate(_unfed(server, batch), batch.next_line):
         if waiting >= AT_ONCE or time.monotonic() > until or not _feed_line(server, batch, number, line):
             return False
+        _reached.setdefault(server, {})[batch.id] = (number + 1, after)
         waiting += 1
     return not _open_jobs(server, batch.id)
 
@@ -198,6 +202,7 @@ def _open_jobs(server: Server, batch_id: str) -> list[str]:
 
 def _finish(server: Server, batch: Row[Any], status: str) -> None:
     """Write the answers of all lines that were fed, and of the others that they were not."""
+    _reached.get(server, {}).pop(batch.id, None)
     names = enumerate(line["custom_id"] for line in _lines(server, batch))
     with tempfile.TemporaryFile() as output:
         while some := dict(islice(names, ANSWERED_TOGETHER)):
@@ -236,11 +241,28 @@ def _answer(row: Row[Any] | None, videos: Mapping[str, Video], status: str) -> d
     return {"response": {"status_code": 200, "request_id": row.job_id, "body": video}, "error": None}
 
 
-def _lines(server: Server, batch: Row[Any], start: int = 0) -> Iterator[dict[str, Any]]:
-    """The batch's lines from number ``start`` on; they were all found readable when it was made."""
-    with server.database.read() as connection:  # also where it was deleted since: the sweeper knows open batches
-        digest = connection.execute(select(files.c.digest).where(files.c.id == batch.input_file_id)).scalar_one()
-    yield from map(parsed, islice(_texts(server, digest), start, None))
+def _unfed(server: Server, batch: Row[Any]) -> Iterator[tuple[dict[str, Any], int]]:
+    """The lines that the queue has not seen, each with the byte after it; the file is read from where it was left."""
+    number, at = _reached.get(server, {}).get(batch.id, (0, 0))
+    if number != batch.next_line:  # we were started since, or another process fed it
+        number, at = 0, 0
+    for text in server.storage.lines(_input_of(server, batch), LONGEST_TEXT, at):
+        at += len(text) + 1
+        if text.strip():
+            number += 1
+            if number > batch.next_line:
+                yield parsed(text), at
+
+
+def _lines(server: Server, batch: Row[Any]) -> Iterator[dict[str, Any]]:
+    """All lines of a batch; they were found readable when it was made."""
+    yield from map(parsed, _texts(server, _input_of(server, batch)))
+
+
+def _input_of(server: Server, batch: Row[Any]) -> str:
+    """The digest of a batch's file, also where that was deleted since: the sweeper knows open batches."""
+    with server.database.read() as connection:
+        return connection.execute(select(files.c.digest).where(files.c.id == batch.input_file_id)).scalar_one()
 
 
 def _texts(server: Server, digest: str) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Message, Receive, Scope, Send
 
-from himmel.errors import ApiError
+from himmel.errors import ApiError, HimmelError
 from himmel.studio.server import Server
 from himmel.studio.storage import Storage
 
@@ -63,6 +63,21 @@ def same_caller(request: Request, server: Server) -> Good:
             return False
         except SQLAlchemyError:
             pass  # the database is away: it is asked again in a second
+        return True
+
+    return good
+
+
+def as_long_as(look: Callable[[], object]) -> Good:
+    """Whether a look, which blocks, still finds what it found: it raises HimmelError where it does not."""
+
+    async def good() -> bool:
+        try:
+            await run_in_threadpool(look)
+        except HimmelError:
+            return False
+        except SQLAlchemyError:
+            pass  # the database is away: it is asked again in a moment
         return True
 
     return good

@@ -7,14 +7,10 @@ here has looked there. Numbers of the maker's other clips are not told.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.concurrency import run_in_threadpool
-from sqlalchemy.exc import SQLAlchemyError
 
-from himmel.errors import HimmelError
 from himmel.studio.api_videos import MEDIA
 from himmel.studio.content import Good, stored_file
 from himmel.studio.jobs import Job
@@ -48,18 +44,3 @@ def recipe_for_others(server: Server, job: Job) -> dict[str, Any]:
     how = {name: shown["himmel"][name] for name in HOW}
     told = {name: shown[name] for name in TOLD} | {"negative_prompt": job.request.get("negative_prompt", "")}
     return told | {"himmel": how}
-
-
-def as_long_as(look: Callable[[], object]) -> Good:
-    """Whether a look, which blocks, still finds what it found: it raises HimmelError where it does not."""
-
-    async def good() -> bool:
-        try:
-            await run_in_threadpool(look)
-        except HimmelError:
-            return False
-        except SQLAlchemyError:
-            pass  # the database is away: it is asked again in a moment
-        return True
-
-    return good

@@ -138,10 +138,10 @@ class Storage:
         """All bytes of a small file."""
         return b"".join(self.chunks(digest))
 
-    def lines(self, digest: str, longest: int) -> Iterator[bytes]:
-        """The lines of a file, without their ends; those of more than ``longest`` bytes in pieces."""
+    def lines(self, digest: str, longest: int, start: int = 0) -> Iterator[bytes]:
+        """The lines of a file from byte ``start`` on, without their ends; those of over ``longest`` bytes in pieces."""
         rest = b""
-        for chunk in self.chunks(digest):
+        for chunk in self.chunks(digest, start):
             *lines, rest = (rest + chunk).split(b"\n")
             yield from lines
             if len(rest) > longest:

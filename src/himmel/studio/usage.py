@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Table, func, select, true
 
 from himmel.errors import ApiError
 from himmel.studio.jobs import FINAL, Status
@@ -22,28 +22,35 @@ FEW = 50  # files that are asked for one by one; of more, the whole store is lis
 _sizes: WeakKeyDictionary[Server, dict[str, int]] = WeakKeyDictionary()
 
 
-def computed(connection: Connection) -> dict[str, float]:
-    """Compute-seconds of all jobs that are over, by account."""
-    spent = select(jobs.c.account_id, func.sum(jobs.c.cost)).where(jobs.c.status.in_(FINAL))
+def computed(connection: Connection, account_id: str | None = None) -> dict[str, float]:
+    """Compute-seconds of all jobs that are over, by account, or of this one alone."""
+    spent = select(jobs.c.account_id, func.sum(jobs.c.cost)).where(jobs.c.status.in_(FINAL), _of(jobs, account_id))
     return {account: float(seconds) for account, seconds in connection.execute(spent.group_by(jobs.c.account_id))}
 
 
-def stored(server: Server) -> dict[str, int] | None:
-    """Bytes of clips and files by account, what one has twice counted once; None where the store cannot be reached."""
+def stored(server: Server, account_id: str | None = None) -> dict[str, int] | None:
+    """Bytes of clips and files by account, or of this one alone; None where the store cannot be reached.
+
+    What an account has twice is counted once.
+    """
     found: dict[str, set[str]] = defaultdict(set)
     with server.database.read() as connection:
         clips = select(jobs.c.account_id, jobs.c.results)
         done = (jobs.c.status == Status.COMPLETED) & jobs.c.deleted_at.is_(None)
-        for account, results in connection.execute(clips.where(done)):
+        for account, results in connection.execute(clips.where(done, _of(jobs, account_id))):
             found[account].update(results.values())
         brought = select(files.c.account_id, files.c.digest).where(files.c.deleted_at.is_(None))
-        for account, digest in connection.execute(brought):
+        for account, digest in connection.execute(brought.where(_of(files, account_id))):
             found[account].add(digest)
     try:
         sizes = _known(server, set().union(*found.values()))
     except ApiError:
         return None
     return {account: sum(sizes[digest] for digest in digests) for account, digests in found.items()}
+
+
+def _of(table: Table, account_id: str | None) -> ColumnElement[bool]:
+    return true() if account_id is None else table.c.account_id == account_id
 
 
 def _known(server: Server, digests: set[str]) -> dict[str, int]:

@@ -29,7 +29,7 @@ from himmel import logs
 from himmel.errors import ApiError, ForeignForm, HimmelError, NotConfirmed, NotSignedIn, SignInRefused
 from himmel.studio.auth import Terms
 from himmel.studio.bodies import read_body
-from himmel.studio.content import Download, Good
+from himmel.studio.content import Download, Good, as_long_as
 from himmel.studio.passkeys import Place
 from himmel.studio.server import Server, server_of
 from himmel.studio.sessions import IDLE_SECONDS, Visitor
@@ -192,15 +192,7 @@ def streamed(request: Request, server: Server, chunks: Iterator[bytes], name: st
 def same_session(request: Request, server: Server) -> Good:
     """Whether the session that a file was asked for with is still good."""
     token = request.cookies.get(cookie_name(request), "")
-
-    async def good() -> bool:
-        try:
-            await run_in_threadpool(server.sessions.visitor, token)
-        except NotSignedIn:
-            return False
-        return True
-
-    return good
+    return as_long_as(lambda: server.sessions.visitor(token))
 
 
 def go_to(path: str) -> Response:

@@ -14,7 +14,8 @@ from fastapi.concurrency import run_in_threadpool
 from himmel.errors import ApiError
 from himmel.studio.api_videos import TheServer
 from himmel.studio.cards import cards_of
-from himmel.studio.onlookers import as_long_as, file_for_others
+from himmel.studio.content import as_long_as
+from himmel.studio.onlookers import file_for_others
 from himmel.studio.published import find_published, newest, publish, published_clip, take_back
 from himmel.studio.remakes import remix_video
 from himmel.studio.web import PageRoute, TheVisitor, cookie_name, form_of, go_to, page, page_language

@@ -10,7 +10,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from himmel.studio.api_videos import TheServer
 from himmel.studio.cards import cards_of
-from himmel.studio.onlookers import as_long_as, file_for_others
+from himmel.studio.content import as_long_as
+from himmel.studio.onlookers import file_for_others
 from himmel.studio.shares import end_link, make_link, shared_clip
 from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page, page_language
 from himmel.studio.web_clip import clip_page

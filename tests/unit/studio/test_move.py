@@ -74,3 +74,19 @@ def test_the_command_takes_a_stopped_server_along(tmp_path, postgres, capsys):
     target.close()
     assert main(["move-database", "nonsense://x", "--data-dir", str(tmp_path)]) == 2
     server.database.close()
+
+
+def test_both_databases_are_closed_whatever_happens(tmp_path, capsys):
+    """SQLite's log goes when the last connection is closed: what is left could be copied without it."""
+    server = Server.opened(Settings(data_dir=tmp_path / "data"))
+    server.keys.create("anna")
+    server.database.close()
+    target = tmp_path / "moved.sqlite3"
+    command = ["move-database", f"sqlite:///{target}", "--data-dir", str(tmp_path / "data")]
+    for status in (0, 2):  # the second time, the target is in use
+        assert main(command) == status
+        assert not [path.name for path in tmp_path.rglob("*-wal")]
+    assert "holds accounts already" in capsys.readouterr().err
+    moved = Database(f"sqlite:///{target}")
+    assert len(rows(moved)["accounts"]) == 1
+    moved.close()

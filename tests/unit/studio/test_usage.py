@@ -47,7 +47,8 @@ def test_hours_of_work_are_counted_within_the_hour_alone(server, now):
     now[0] += 50
     with server.database.read() as connection:
         worked = usage.worked(connection, now[0])
-        assert usage.computed(connection) == {anna: 700.0}
+        assert usage.computed(connection) == usage.computed(connection, anna) == {anna: 700.0}
+        assert usage.computed(connection, "acct_none") == {}
         assert usage.load(connection, now[0]) == usage.Load(1, 1, now[0] - 10_000)
     assert worked["attic"] == 150 and worked["cellar"] == 3600 - 3300 - 150
     assert worked["nobody"] == 0
@@ -64,6 +65,7 @@ def test_what_lies_in_the_store_is_counted_once_for_each(server, now, monkeypatc
     server.queue.accept(boris, [REQUEST], 1.0)
     make(server, now, "cellar", 1, {"video": "0" * 64})  # its file was lost
     assert usage.stored(server) == {anna: 1010, boris: 1000}
+    assert usage.stored(server, anna) == {anna: 1010}
     server.queue.cancel(last, boris, delete=True)
     assert usage.stored(server) == {anna: 1010, boris: 0}
 
