@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from himmel.backends.footage import Run, Stretch, picture_of, plan
+from himmel.backends.footage import Footage, Run, picture_of, plan
 from himmel.media.mask import read_mask
 from himmel.media.material import look
 from himmel.spec import ModelInfo, Progress, Size, VideoRequest
@@ -83,7 +83,7 @@ class FakeBackend:
         settled = request.resolved(self.info)
         assert settled.size and settled.fps
         made = [
-            piece.frames(settled.size, settled.fps) if isinstance(piece, Stretch) else _Take(settled, piece).frames()
+            piece.frames(settled.size, settled.fps) if isinstance(piece, Footage) else _Take(settled, piece).frames()
             for piece in plan(settled, self.info.native_fps)
         ]
         count, done = settled.frame_count, 0

@@ -27,7 +27,7 @@ GROUP = 4  # frames to one latent frame
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Footage:
     """A part of somebody's clip."""
 
     material: Material
@@ -66,8 +66,8 @@ class Run:
     step: float
     pictures: tuple[tuple[int, Picture], ...]
     prompts: tuple[tuple[int, str], ...]
-    left: Stretch | None = None
-    right: Stretch | None = None
+    left: Footage | None = None
+    right: Footage | None = None
     loop: bool = False
     remix: Remix | None = None
 
@@ -82,26 +82,26 @@ class Run:
         return (round(self.first + index * self.step, 6) for index in range(self.count))
 
 
-def plan(request: VideoRequest, native_fps: int) -> list[Stretch | Run]:
+def plan(request: VideoRequest, native_fps: int) -> list[Footage | Run]:
     """The resolved request's timeline, in order. Opens every file. Raises BadRequest, UnreadableMedia."""
-    pieces: list[Stretch | list[Picture | Gap]] = []
+    pieces: list[Footage | list[Picture | Gap]] = []
     for part in request.parts:
         if isinstance(part, Clip):
-            pieces.append(Stretch(look(Path(part.path)), part, request.frames_of(part)))
+            pieces.append(Footage(look(Path(part.path)), part, request.frames_of(part)))
         elif pieces and isinstance(pieces[-1], list):
             pieces[-1].append(part)
         else:
             pieces.append([part])
-    clips = any(isinstance(piece, Stretch) for piece in pieces)
-    if request.loop and clips and not (isinstance(pieces[0], Stretch) and isinstance(pieces[-1], list)):
+    clips = any(isinstance(piece, Footage) for piece in pieces)
+    if request.loop and clips and not (isinstance(pieces[0], Footage) and isinstance(pieces[-1], list)):
         raise BadRequest("a loop of clips begins with one and ends with seconds that are to be made")
     return [
-        piece if isinstance(piece, Stretch) else _run(request, native_fps, pieces, number)
+        piece if isinstance(piece, Footage) else _run(request, native_fps, pieces, number)
         for number, piece in enumerate(pieces)
     ]
 
 
-def _run(request: VideoRequest, native_fps: int, pieces: Sequence[Stretch | list[Picture | Gap]], number: int) -> Run:
+def _run(request: VideoRequest, native_fps: int, pieces: Sequence[Footage | list[Picture | Gap]], number: int) -> Run:
     parts, before = pieces[number], pieces[number - 1] if number else None
     after = pieces[number + 1] if number + 1 < len(pieces) else pieces[0] if request.loop and before else None
     assert isinstance(parts, list) and not isinstance(before, list) and not isinstance(after, list)

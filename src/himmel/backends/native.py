@@ -20,7 +20,7 @@ import torch
 
 from himmel.backends.device import choose_device
 from himmel.backends.finishing import PARTS, Finishing
-from himmel.backends.footage import Run, Stretch, plan
+from himmel.backends.footage import Footage, Run, plan
 from himmel.backends.making import Making
 from himmel.engine import checkpoint
 from himmel.engine.model import GeneratorConfig, VideoModel
@@ -89,7 +89,7 @@ class NativeBackend:
         yield Progress(0, total, "sampling")
         making = iter(runs)
         for piece in pieces:
-            frames = piece.frames(settled.size, settled.fps) if isinstance(piece, Stretch) else next(making).frames()
+            frames = piece.frames(settled.size, settled.fps) if isinstance(piece, Footage) else next(making).frames()
             for frame in frames:
                 yield frame[None]
                 yield progress()

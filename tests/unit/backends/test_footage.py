@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from himmel.backends.footage import Run, Stretch, plan
+from himmel.backends.footage import Footage, Run, plan
 from himmel.errors import BadRequest, UnreadableMedia
 from himmel.media.video_io import write_video
 from himmel.spec import Clip, Gap, Picture, Size, VideoRequest
@@ -53,7 +53,7 @@ def test_another_rate_is_laid_upon_the_native_frames():
 
 def test_what_is_extended_begins_one_step_after_the_clip(clip):
     request, (kept, run) = planned(Clip(clip, 0, 3), Gap(2.0))
-    assert isinstance(kept, Stretch) and kept.count == 36
+    assert isinstance(kept, Footage) and kept.count == 36
     assert run.left is kept and run.right is None
     assert places(run) == list(range(1, 25)) and run.groups == 6
     assert request.frame_count == 60

@@ -1,5 +1,6 @@
-"""Stores of both kinds: a folder, and a bucket on a server of its own that speaks S3 over HTTP."""
+"""Stores of both kinds: a folder, and a bucket on a server of its own that speaks S3; and the parts of a server."""
 
+import io
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ import obstore
 import pytest
 from moto.server import ThreadedMotoServer
 
+from himmel.studio.jobs import find
+from himmel.studio.server import Server
+from himmel.studio.settings import Settings
 from himmel.studio.storage import MARKER, Storage
 
 
@@ -53,3 +57,31 @@ def place(request, tmp_path):
     if request.param == "folder":
         return Place(tmp_path / "data", "")
     return Place(tmp_path / "data", request.getfixturevalue("bucket"))
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A server's parts, which nobody listens with."""
+    server = Server.opened(Settings(data_dir=tmp_path, model="fake", reserve_bytes=0))
+    yield server
+    server.database.close()
+
+
+@pytest.fixture
+def caller(server):
+    return server.keys.caller(f"Bearer {server.keys.create('anna')}")
+
+
+@pytest.fixture
+def finished(server):
+    """A way to have the next job finished with bytes for a clip; gives it as it is then."""
+
+    def done(job, content=b"another clip"):
+        claimed = server.queue.claim("w")
+        assert claimed.id == job.id
+        details = {"native_size": "128x128", "settings": {"steps": 1, "guidance": 1.0, "fps": 12, "turbo": False}}
+        server.queue.finish(job.id, claimed.attempts, {"video": server.storage.put(io.BytesIO(content))}, details)
+        with server.database.read() as connection:
+            return find(connection, job.id)
+
+    return done

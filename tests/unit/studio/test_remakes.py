@@ -1,6 +1,5 @@
 """Jobs that begin from a clip: what they take over, reserve and cost, and how long the clip is kept for them."""
 
-import io
 import tempfile
 import time
 
@@ -9,9 +8,7 @@ from bombs import clip
 from starlette.datastructures import UploadFile
 
 from himmel.errors import ApiError
-from himmel.studio.jobs import find
 from himmel.studio.remakes import edit_video, extend_video, maker_of, remix_video
-from himmel.studio.server import Server
 from himmel.studio.settings import Settings
 from himmel.studio.space import LEAST, LEAST_RATE
 from himmel.studio.storage import GRACE
@@ -22,31 +19,10 @@ PIXELS = 64 * 48
 
 
 @pytest.fixture
-def server(tmp_path):
-    server = Server.opened(Settings(data_dir=tmp_path, model="fake", reserve_bytes=0))
-    yield server
-    server.database.close()
-
-
-@pytest.fixture
-def caller(server):
-    return server.keys.caller(f"Bearer {server.keys.create('anna')}")
-
-
-@pytest.fixture
-def parent(server, caller):
+def parent(server, caller, finished):
     """A finished clip of 10 seconds, made in no time. Its file is no clip: only a worker would see that."""
     asked = {"prompt": "a cat", "seconds": "10", "size": "64x48", "seed": 5, "steps": 9, "priority": 3}
-    return finished(server, create_video(server, caller, asked), b"the clip")
-
-
-def finished(server, job, content=b"a longer clip"):
-    claimed = server.queue.claim("w")
-    assert claimed.id == job.id
-    details = {"native_size": "128x128", "settings": {"steps": 1, "guidance": 1.0, "fps": 12, "turbo": False}}
-    server.queue.finish(job.id, claimed.attempts, {"video": server.storage.put(io.BytesIO(content))}, details)
-    with server.database.read() as connection:
-        return find(connection, job.id)
+    return finished(create_video(server, caller, asked), b"the clip")
 
 
 def of(job, **fields):
@@ -74,14 +50,14 @@ def test_what_is_not_said_is_as_it_was_in_the_clip(server, caller, parent):
     assert edit_video(server, caller, of(parent)).request["strength"] == 0.6
 
 
-def test_an_extension_costs_what_is_new_and_keeps_room_for_all(server, caller, parent, monkeypatch):
+def test_an_extension_costs_what_is_new_and_keeps_room_for_all(server, caller, parent, monkeypatch, finished):
     monkeypatch.setattr("himmel.studio.space.COUNT_SECONDS", 0.0)
     server.speed["fake"] = 3.0
     job = extend_video(server, caller, of(parent, seconds="4"))
     assert (job.cost, job.request["asked_seconds"]) == (12.0, "14")
     assert server.space.needed() == pytest.approx(LEAST + LEAST_RATE * 14 * PIXELS)
     before = server.space.rate
-    longer = finished(server, job)
+    longer = finished(job)
     server.space.learn(longer, round(14 * PIXELS * before))  # as many bytes as was believed
     assert server.space.rate == pytest.approx(before)
     again = extend_video(server, caller, of(longer, seconds="2"))
@@ -90,10 +66,10 @@ def test_an_extension_costs_what_is_new_and_keeps_room_for_all(server, caller, p
     assert server.shown(again).himmel.parent_id == longer.id
 
 
-def test_a_clip_is_extended_six_times_and_to_120_seconds(server, caller, parent):
+def test_a_clip_is_extended_six_times_and_to_120_seconds(server, caller, parent, finished):
     job = parent
     for _ in range(6):
-        job = finished(server, extend_video(server, caller, of(job, seconds="18")))
+        job = finished(extend_video(server, caller, of(job, seconds="18")))
     for clip_, seconds, param in ((job, "1", "video"), (parent, "21", "seconds"), (job, "3", "seconds")):
         with pytest.raises(ApiError) as refused:
             extend_video(server, caller, of(clip_, seconds=seconds))
@@ -151,7 +127,7 @@ def test_the_operators_limits_hold_for_the_whole_clip(tmp_path, server, caller, 
         extend_video(server, caller, of(parent, seconds="2.5"))
 
 
-def test_a_source_is_kept_until_the_job_is_over_also_when_the_clip_is_deleted(server, caller, parent):
+def test_a_source_is_kept_until_the_job_is_over_also_when_the_clip_is_deleted(server, caller, parent, finished):
     now = time.time()
     job = remix_video(server, caller, parent, {"prompt": "a dog"})
     file = edit_video(server, caller, upload(clip(), model="fake"))
@@ -159,7 +135,7 @@ def test_a_source_is_kept_until_the_job_is_over_also_when_the_clip_is_deleted(se
     server.queue.now = lambda: now + 3 * GRACE
     assert sweep(server).files == 0
     assert server.storage.read(job.request["source"]) == b"the clip"
-    finished(server, job)
+    finished(job)
     assert sweep(server).files == 1
     assert server.storage.read(file.request["source"]) == clip()
     server.queue.cancel(file.id, caller.account_id)

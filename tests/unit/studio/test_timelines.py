@@ -6,9 +6,6 @@ import time
 import pytest
 
 from himmel.errors import ApiError
-from himmel.studio.jobs import find
-from himmel.studio.server import Server
-from himmel.studio.settings import Settings
 from himmel.studio.storage import GRACE
 from himmel.studio.sweeper import sweep
 from himmel.studio.timelines import Kept, Made, Still, blended, kept_of, make_timeline, seconds_of
@@ -16,31 +13,10 @@ from himmel.studio.videos import create_video
 
 
 @pytest.fixture
-def server(tmp_path):
-    server = Server.opened(Settings(data_dir=tmp_path, model="fake", reserve_bytes=0))
-    yield server
-    server.database.close()
-
-
-@pytest.fixture
-def caller(server):
-    return server.keys.caller(f"Bearer {server.keys.create('anna')}")
-
-
-@pytest.fixture
-def clip(server, caller):
+def clip(server, caller, finished):
     """A finished clip of 10 seconds."""
     job = create_video(server, caller, {"prompt": "a cat", "seconds": "10", "size": "64x48"})
-    return finished(server, job, b"the clip")
-
-
-def finished(server, job, content=b"another"):
-    claimed = server.queue.claim("w")
-    assert claimed.id == job.id
-    details = {"native_size": "128x128", "settings": {"steps": 1, "guidance": 1.0, "fps": 12, "turbo": False}}
-    server.queue.finish(job.id, claimed.attempts, {"video": server.storage.put(io.BytesIO(content))}, details)
-    with server.database.read() as connection:
-        return find(connection, job.id)
+    return finished(job, b"the clip")
 
 
 def made(server, caller, pieces, **more):
@@ -59,10 +35,10 @@ def test_a_timeline_is_like_its_first_clip_and_costs_what_is_made(server, caller
     ]
 
 
-def test_a_cut_that_makes_nothing_tells_nothing_of_the_models_speed(server, caller, clip):
+def test_a_cut_that_makes_nothing_tells_nothing_of_the_models_speed(server, caller, clip, finished):
     before = server.queue.speed("fake")
     server.speed["fake"] = 3.0
-    job = finished(server, made(server, caller, [Kept(clip, 0.0, 4.0)]))
+    job = finished(made(server, caller, [Kept(clip, 0.0, 4.0)]))
     server.learn_speed(job)
     assert (server.speed["fake"], server.queue.speed("fake")) == (3.0, before)
 
@@ -110,13 +86,13 @@ def test_clips_of_others_and_unfinished_ones_are_no_parts(server, caller, clip):
     assert refused.value.code == "video_not_ready"
 
 
-def test_clips_are_kept_for_a_job_until_it_is_over_and_pictures_as_long_as_it(server, caller, clip):
+def test_clips_are_kept_for_a_job_until_it_is_over_and_pictures_as_long_as_it(server, caller, clip, finished):
     now, picture = time.time(), server.storage.put(io.BytesIO(b"a picture"))
     job = made(server, caller, [Kept(clip, 0.0, 2.0), Made(1.0), Still(picture)])
     server.queue.cancel(clip.id, caller.account_id, delete=True)
     server.queue.now = lambda: now + 3 * GRACE
     assert sweep(server).files == 0
-    finished(server, job)
+    finished(job)
     assert sweep(server).files == 1
     assert server.storage.read(picture) == b"a picture"
 
