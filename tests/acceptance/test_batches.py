@@ -70,6 +70,7 @@ def test_more_lines_than_are_fed_at_once(running, monkeypatch):
 def test_a_file_is_read_on_from_where_it_was_left(own, working, monkeypatch, forgotten):
     """Not from its beginning for every few lines; only a server that was started since does that, once."""
     monkeypatch.setattr(batches, "AT_ONCE", 2)
+    monkeypatch.setattr(batches, "FEED_SECONDS", 60.0)
     monkeypatch.setattr("himmel.studio.storage.CHUNK", 50)
     client, storage, begun = own.client("long"), own.server.storage, []
     lines = [json.dumps(line(n)) for n in range(6)]

@@ -25,8 +25,15 @@ def listener():
 
 
 def stands_for(monkeypatch, *addresses):
-    told = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses]
-    monkeypatch.setattr("himmel.cli.processes.socket.getaddrinfo", lambda *_, **__: told)
+    told, real = (
+        [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses],
+        socket.getaddrinfo,
+    )
+
+    def found(name, *rest, **more):
+        return told if name == "localhost" else real(name, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
 
 
 def test_a_name_leads_here_where_nobody_else_listens_under_it(listener, monkeypatch):
@@ -44,13 +51,19 @@ def test_a_name_that_stands_for_nothing_leads_nowhere(listener, monkeypatch):
     def unknown(*_, **__):
         raise socket.gaierror("no such name")
 
-    monkeypatch.setattr("himmel.cli.processes.socket.getaddrinfo", unknown)
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     assert not leads_here("localhost", listener)
 
 
-@pytest.mark.parametrize(("leads", "name"), [(True, "localhost"), (False, "127.0.0.1")])
-def test_the_printed_link_is_one_where_browsers_have_passkeys(monkeypatch, tmp_path, capsys, leads, name):
+@pytest.fixture
+def begun(monkeypatch):
+    """Servers print what they print, and end."""
     monkeypatch.setattr(processes, "serve_with_workers", lambda *_: None)
+    monkeypatch.setattr("himmel.logs.configure", lambda *_: None)
+
+
+@pytest.mark.parametrize(("leads", "name"), [(True, "localhost"), (False, "127.0.0.1")])
+def test_the_printed_link_is_one_where_browsers_have_passkeys(begun, monkeypatch, tmp_path, capsys, leads, name):
     monkeypatch.setattr(processes, "leads_here", lambda *_: leads)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -61,8 +74,7 @@ def test_the_printed_link_is_one_where_browsers_have_passkeys(monkeypatch, tmp_p
     assert re.search(rf"account: http://{name}:{port}/setup/[\w-]{{32}}\n", said)
 
 
-def test_a_server_elsewhere_is_called_as_it_is(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(processes, "serve_with_workers", lambda *_: None)
+def test_a_server_elsewhere_is_called_as_it_is(begun, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(processes, "leads_here", lambda *_: True)
     folder = str(tmp_path / "data")
     assert main(["keys", "create", "anna", "--data-dir", folder]) == 0
