@@ -27,9 +27,8 @@ def named(idle):
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
 def test_forms_of_the_same_name_are_taken_and_of_the_other_refused(idle, named, name):
     own, other = named(name)
-    with httpx2.Client(
-        base_url=own, headers={"accept": "text/html"}, timeout=60
-    ) as wire:  # a browser that says Origin alone
+    headers = {"accept": "text/html"}  # a browser that says where a form comes from by Origin alone
+    with httpx2.Client(base_url=own, headers=headers, timeout=60) as wire:
         key = {"key": idle.server.keys.create("anna")}
         assert wire.post("/sign-in", data=key, headers={"origin": other}).status_code == 403
         assert wire.post("/sign-in", data=key).status_code == 403

@@ -25,10 +25,8 @@ def listener():
 
 
 def stands_for(monkeypatch, *addresses):
-    told, real = (
-        [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses],
-        socket.getaddrinfo,
-    )
+    told = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses]
+    real = socket.getaddrinfo
 
     def found(name, *rest, **more):
         return told if name == "localhost" else real(name, *rest, **more)
