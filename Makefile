@@ -1,9 +1,9 @@
-# Everything that a fresh machine needs: `make video PROMPT="..."` and `make test`.
+# Everything that a fresh machine needs: `make video PROMPT="..."`, `make studio` and `make test`.
 # Paths are relative and quoted throughout, so that a clone may lie in any folder, spaces included.
 
 PYTHON ?=#       the Python to build on; empty: the first one found that is new enough
 TORCH_INDEX ?=#  an index of packages to take torch from, for another build than pip finds by itself
-ARGS ?=#         more options for `himmel generate`, for example ARGS="--seed 7 --seconds 2"
+ARGS ?=#         more options for `himmel generate` (or serve), for example ARGS="--seed 7 --seconds 2"
 export PYTHON TORCH_INDEX
 # The words exactly as they were given: $ and quotes mean nothing in a prompt.
 export PROMPT_WORDS := $(value PROMPT)
@@ -17,11 +17,12 @@ NODE_PACKAGES := openai@7.57.0 axe-core@4.14.1
 USABLE := $(shell "$(RUN)" -c "" 2>/dev/null && test "$$(cat $(VENV)/folder 2>/dev/null)" = "$$PWD" && echo yes)
 AGAIN := $(if $(USABLE),,again)
 
-.PHONY: help video prompt-given test screenshots clean again
+.PHONY: help video prompt-given studio test screenshots clean again
 
 help:
 	@echo 'make video PROMPT="a penguin jumping in the snow"   makes a clip in the folder clips'
 	@echo '     ARGS="--seed 7 --seconds 2"                    more options, see himmel generate --help'
+	@echo 'make studio   opens the studio in a browser: prints the link to it (more options: himmel serve --help)'
 	@echo 'make test     runs every check: lint, format, types, imports, tests'
 	@echo 'make screenshots  pictures of every page of the studio, in the folder screenshots'
 	@echo 'make clean    removes the virtual environment and all caches'
@@ -34,6 +35,9 @@ video: prompt-given $(VENV)/installed
 
 prompt-given:
 	@test -n "$$PROMPT_WORDS" || { echo 'Say what the clip shall show: make video PROMPT="a cat on the beach"'; exit 2; }
+
+studio: $(VENV)/installed
+	@"$(RUN)" -m himmel serve $(ARGS)
 
 test: $(VENV)/installed-test
 	"$(RUN)" -m ruff check

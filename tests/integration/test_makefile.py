@@ -75,6 +75,12 @@ def test_the_prompt_arrives_word_for_word(clone):
     assert asked == [f"<{word}>" for word in ("-m", "himmel", "generate", "-o", "clips", "--seed", "7", "--", prompt)]
 
 
+def test_the_studio_is_served_with_what_was_asked(clone):
+    install_stand_in(clone)
+    done = make(clone, "studio", "ARGS=--port 9000")
+    assert done.stdout.splitlines() == ["<-m>", "<himmel>", "<serve>", "<--port>", "<9000>"]
+
+
 def test_what_is_installed_is_not_installed_again(clone):
     install_stand_in(clone)
     assert "Installing" not in make(clone, "video", "PROMPT=a cat").stdout

@@ -18,7 +18,7 @@ from himmel.studio.published import find_readable
 from himmel.studio.schemas import CreateVideo, validated
 from himmel.studio.server import Server
 from himmel.studio.tables import jobs
-from himmel.studio.videos import accepted, check_extent, no_video, once_of, settled
+from himmel.studio.videos import accepted, no_video, once_of, settled
 
 LATELY = 7 * 86400.0  # how long ago a job may have failed to be told of
 SAID = ("prompt", "size", "seed", "turbo", "negative_prompt", "steps", "guidance", "fps", "priority", "characters")
@@ -68,8 +68,8 @@ def ask_again(server: Server, caller: Caller, job: Job, *, new_seed: bool = Fals
             raise ApiError(400, "invalid_value", "this clip was made from another one; remix that one again")
         values = job.request | {"n": 1}
         _check_model(server, values)
-        caller.check_model(values["model"], values["asked_model"])
-        check_extent(server.settings, validated(CreateVideo, values | {"seconds": values["asked_seconds"]}))
+        said = values | {"model": values["asked_model"], "seconds": values["asked_seconds"]}
+        settled(server, caller, validated(CreateVideo, said), values["task"])  # the rules of today hold
         _check_material(server, job)
     server.space.check_jobs(values, 1)
     return accepted(server, caller, values, once_of(once, job.id, new_seed), job.parent_id)
