@@ -88,7 +88,8 @@ def test_a_file_is_read_on_from_where_it_was_left(own, working, monkeypatch, for
         f"cat {n}" for n in range(6)
     ]
     assert begun.count(0) == (3 if forgotten else 2)  # the first look, and writing the answers
-    assert sorted(set(begun))[1] == len(lines[0]) + len(lines[1]) + 2
+    fed = len(lines[0]) + len(lines[1]) + 2
+    assert sorted(set(begun))[1] > fed if forgotten else sorted(set(begun))[1] == fed
     assert not batches._reached[own.server]
 
 
@@ -135,10 +136,10 @@ def test_a_batch_that_cannot_go_on_stops_no_other(idle, monkeypatch):
     first, second = begin(broken, [line(1)]), begin(sound, [line(2)])
     real = idle.server.storage.lines
 
-    def lines(digest, longest):
+    def lines(digest, *where):
         if digest == lost:
             raise ApiError(500, "file_lost", "this file is missing")
-        return real(digest, longest)
+        return real(digest, *where)
 
     lost = find_file(idle.server.database, account_of(idle, broken), first.input_file_id).digest
     monkeypatch.setattr(idle.server.storage, "lines", lines)
