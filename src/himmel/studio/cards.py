@@ -119,6 +119,8 @@ def _advice(video: Video, language: str) -> str:
             return _("You stopped it. Nothing was kept; its words and settings are here to begin again.")
         case "worker_lost":
             return _("The machines that tried it fell silent. Try it shorter or smaller, or tell the operator.")
+        case "worker_fault":
+            return _("It was not your words. Ask for it again; if it goes on, tell the operator.")
         case "task_not_supported":
             return _("The model of this server cannot do this. Other models can.")
         case _:
