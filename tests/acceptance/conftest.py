@@ -45,7 +45,8 @@ class Running:
 
     def wire(self, client):
         """Requests by hand, with this client's key."""
-        return httpx2.Client(base_url=f"{self.address}/v1", headers={"authorization": f"Bearer {client.api_key}"})
+        headers = {"authorization": f"Bearer {client.api_key}"}
+        return httpx2.Client(base_url=f"{self.address}/v1", headers=headers, timeout=60)
 
     def worker(self):
         return Worker(connect(self.address, self.server.keys.worker_token()), FakeBackend())

@@ -25,7 +25,7 @@ def idle(serving):
 def admin(idle):
     """Requests with the owner's key."""
     headers = {"authorization": f"Bearer {idle.server.keys.create('anna')}"}
-    with httpx2.Client(base_url=f"{idle.address}/v1/admin", headers=headers) as wire:
+    with httpx2.Client(base_url=f"{idle.address}/v1/admin", headers=headers, timeout=60) as wire:
         yield wire
 
 
