@@ -79,8 +79,9 @@ class Worker:
 
     def _report(self) -> dict[str, str]:
         """What the server is told of this worker."""
-        told = {"model": self.backend.info.name, "version": version("himmel"), "device": self.backend.device}
-        return {"worker": self.name, **told}
+        info = self.backend.info
+        told = {"model": info.name, "version": version("himmel"), "device": self.backend.device}
+        return {"worker": self.name, **told, "weights": info.weight_hash}
 
     def _try(self, job: _LeasedJob) -> None:
         """Do a job, or tell the server why not."""

@@ -40,6 +40,7 @@ class Claim(BaseModel):
     model: str = Field(default="", max_length=80)
     version: str = Field(default="", max_length=80)
     device: str = Field(default="", max_length=80)
+    weights: str = Field(default="", pattern="^[0-9a-f]{0,40}$", description="The hash of those that it has.")
 
 
 class Leased(BaseModel):
@@ -112,7 +113,7 @@ RESULT = body(NewResult, *MEDIA, form=dict.fromkeys(MEDIA, FILE))
 def claim(body: Claim, server: TheServer, response: Response) -> Leased | None:
     server.storage.check()  # a clip that cannot be brought is not begun
     with server.meters.claims.time():
-        server.workers.report(Report(body.worker, body.model, body.version, body.device))
+        server.workers.report(Report(body.worker, body.model, body.version, body.device, body.weights))
         job = server.queue.claim(body.worker)
     if job is None:
         response.status_code = 204
