@@ -28,6 +28,7 @@ async function journey(page) {
   await page.type("#prompt", "a quokka jumping");
   await until(page, () => document.querySelector(".unknown b")?.textContent === "quokka");
   await page.click(".unknown button");
+  await until(page, () => !document.querySelector(".unknown")); // what goes away moves what is below it
   seen.prompt = await page.$eval("#prompt", (box) => box.value);
   await page.select("[name=seconds]", "2");
   await page.click("form.composer .primary");
