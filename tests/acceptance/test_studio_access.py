@@ -286,7 +286,7 @@ def clips(page, stranger, look, monkeypatch):
 
 def wrongs(page, look, studio):
     """What is said to who asks for what is not there, or may not have it, or sends what is no form of ours."""
-    for path in ("/clips/video_none", "/operator", "/s/none", "/nowhere", "/compare?a=video_none", "/library?folder=none"):
+    for path in ("/clips/video_none", "/operator", "/s/none", "/nowhere", "/compare?a=none", "/library?folder=none"):
         page.goto(path)
         look(page, path)
     page.goto("/account")

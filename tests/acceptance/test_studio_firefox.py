@@ -1,6 +1,6 @@
-"""The studio in Firefox: Debian's own, driven by puppeteer over WebDriver BiDi. ``make test`` installs that where a Firefox is.
+"""The studio in Debian's own Firefox, driven by puppeteer over WebDriver BiDi; playwright wants one that it patched.
 
-Playwright would want a Firefox that it patched itself.
+``make test`` installs puppeteer where a Firefox is.
 """
 
 import json

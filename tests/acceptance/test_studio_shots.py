@@ -110,7 +110,7 @@ def test_other_weights_make_every_shot_anew_and_the_page_knows_it_before(running
     anna, before = browser("weights"), FakeBackend.info
     board(anna, ONE, TWO)
     assert fates(anna, ONE, TWO) == ["kept", "kept"]
-    monkeypatch.setattr(FakeBackend, "info", replace(before, weight_hash="1" * 16))  # as after a restart with a new model
+    monkeypatch.setattr(FakeBackend, "info", replace(before, weight_hash="1" * 16))  # a new model
     until(anna, "made", ONE)
     made.clear()
     number = board(anna, ONE, **{"from": ""})
