@@ -9,7 +9,6 @@ import argparse
 import re
 import shutil
 import tempfile
-from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -30,11 +29,18 @@ PROMPTS = (
 BOARD = ("a fox walking to the right in the forest", "the fox jumping", "the fox in the snow at night")
 WIDTHS = {390: 844, 1280: 800, 1920: 1080}
 MEDIA = Path(__file__).parents[1] / "docs/media"
-SHOWN = {"create-1280-dark", "storyboard-1280-dark", "clip-1280-dark", "library-1280-light", "create-390-dark"}
+TYPED = "a quokka jumping in the snow, the camera zooms in"  # with a word that the model does not know
+SHOWN = {  # by the documentation, as a window shows them
+    "create-1280-dark": "studio-create",
+    "storyboard-1280-dark": "studio-storyboard",
+    "clip-1280-dark": "studio-clip",
+    "library-1280-light": "studio-library",
+    "create-390-dark": "studio-phone",
+}
 
 
 def furnished(page: Page, link: str) -> dict[str, str]:
-    """An account, and what makes its pages worth looking at; addresses of pages that links lead to late or never."""
+    """An account, and what makes its pages worth looking at; pages that links lead to late or never, by name."""
     begun(page, link)
     for prompt in track(PROMPTS, "making clips"):
         page.goto("/create")
@@ -63,7 +69,7 @@ def board(page: Page) -> str:
         page.locator("[data-shots] textarea").nth(number).fill(text)
         page.locator("[name='cards[][seconds]']").nth(number).fill(("4", "2", "3")[number])
     page.locator(".seg-body").last.click()
-    page.locator("[name='cards[][cut]']:visible, .shot.chosen [name='cards[][cut]']").last.check(force=True)
+    page.locator(".shot.chosen [name='cards[][cut]']").check(force=True)
     page.get_by_role("button", name="Make", exact=True).last.click()
     page.locator("himmel-player").wait_for(timeout=240_000)
     return page.url.replace("/clips/", "/storyboard?from=")
@@ -85,31 +91,32 @@ def main() -> None:
             photograph(studio.address, link, asked.folder)
         finally:
             studio.kill()
-    for name in SHOWN if asked.docs else ():
-        keep(asked.folder / f"{name}.png")
+    for taken, name in SHOWN.items() if asked.docs else ():
+        keep(asked.folder / f"{taken}.png", MEDIA / f"{name}.webp")
 
 
 def photograph(address: str, link: str, folder: Path) -> None:
     """All pages in all widths and themes."""
     with sync_playwright() as run:
         browser = run.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_context(base_url=address, reduced_motion="reduce").new_page()
+        page = browser.new_context(base_url=address, reduced_motion="reduce", bypass_csp=True).new_page()
         found = furnished(page, link)
         for path in pages(page):
+            if path == "/create":
+                page.fill("#prompt", TYPED)
+                page.locator(".unknown").wait_for()
             pictures(page, re.sub(r"_[0-9a-f]{16,}", "", path.strip("/")).replace("/", "-").replace("?", "-"), folder)
         for name, path in found.items():
+            if name in ("shared", "sign-in"):
+                page.context.clear_cookies()
             page.goto(path)
-            pictures(page, name, folder)
-            if name == "storyboard":
-                page.locator("[data-estimate]").get_by_text("ready").wait_for()
-        for name in ("shared", "sign-in"):
-            page.context.clear_cookies()
-            page.goto(found[name])
+            page.wait_for_timeout(1000)  # what scripts ask the server for comes a moment later
             pictures(page, name, folder)
 
 
 def pictures(page: Page, name: str, folder: Path) -> None:
-    """What is to be seen, in all widths and themes; what the documentation shows is cut as a window shows it."""
+    """What is to be seen, in all widths and themes."""
+    page.add_style_tag(content=".card { content-visibility: visible !important; }")  # pictures are higher than windows
     for width, height in WIDTHS.items():
         page.set_viewport_size({"width": width, "height": height})
         for theme in ("dark", "light"):
@@ -120,11 +127,9 @@ def pictures(page: Page, name: str, folder: Path) -> None:
             print(picture)
 
 
-def keep(picture: Path) -> None:
-    """A picture of the documentation, small."""
-    packed = BytesIO()
-    Image.open(picture).save(packed, "WEBP", quality=80, method=6)
-    (MEDIA / f"studio-{picture.stem}.webp").write_bytes(packed.getvalue())
+def keep(picture: Path, small: Path) -> None:
+    """A picture of the documentation."""
+    Image.open(picture).convert("RGB").save(small, quality=82, method=6)
 
 
 if __name__ == "__main__":
