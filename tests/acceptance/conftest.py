@@ -121,7 +121,7 @@ def at_work(own):
         worker = own.worker()
         while not over.is_set():
             if not worker.work_once():
-                over.wait(0.02)
+                over.wait(0.1)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
