@@ -198,6 +198,9 @@ def doors(page, look, studio, monkeypatch):
     send(page, "Come in")
     page.wait_for_url("**/create")
     look(page, "create, empty")
+    page.fill("#prompt", "a quokka")
+    page.locator(".unknown").wait_for()
+    look(page, "create, with a word that is not known")
     for path in ("library", "library?q=nothing", "library?starred=1", "explore", "queue"):
         page.goto(f"/{path}")
         look(page, f"{path}, empty")
