@@ -79,8 +79,9 @@ class Worker:
 
     def _report(self) -> dict[str, Any]:
         """What the server is told of this worker."""
-        told = {"model": self.backend.info.name, "version": version("himmel"), "device": self.backend.device}
-        return {"worker": self.name, **told, "turbo_steps": list(self.backend.info.turbo_steps)}
+        info = self.backend.info
+        told = {"model": info.name, "version": version("himmel"), "device": self.backend.device}
+        return {"worker": self.name, **told, "weights": info.weight_hash, "turbo_steps": list(info.turbo_steps)}
 
     def _try(self, job: _LeasedJob) -> None:
         """Do a job, or tell the server why not."""

@@ -29,6 +29,14 @@ from himmel.worker import Worker, connect
 KINDS = ("sqlite", "postgresql")
 PASSWORD = "a long night in june"
 HTML = {"accept": "text/html", "sec-fetch-site": "same-origin"}  # what a browser says
+AUTHENTICATOR = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
 SMALL_FORM = {"prompt": "a cat", "seconds": "1", "size": "64x48", "n": "1", "turbo": "false"}
 
 
@@ -121,7 +129,7 @@ def at_work(own):
         worker = own.worker()
         while not over.is_set():
             if not worker.work_once():
-                over.wait(0.02)
+                over.wait(0.1)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
@@ -341,3 +349,16 @@ def enter(studio):
 def page(window, studio, enter):
     """A page that is signed in."""
     return enter(window(studio.address))
+
+
+@pytest.fixture
+def authenticator():
+    """A way to give a page a device for passkeys; what that is told, over the protocol that browsers are driven by."""
+
+    def given(page):
+        wire = page.context.new_cdp_session(page)
+        wire.send("WebAuthn.enable")
+        number = wire.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})["authenticatorId"]
+        return lambda act, **told: wire.send(f"WebAuthn.{act}", {"authenticatorId": number, **told})
+
+    return given

@@ -7,6 +7,15 @@ from PIL import Image
 
 PROMPT, TEXTS = "#prompt", "[data-shots] textarea"
 
+WRITTEN = 800  # milliseconds after which a change is kept
+KEPT = """() => new Promise(told => indexedDB.open("himmel").onsuccess = ({ target }) =>
+    target.result.transaction("pictures").objectStore("pictures").count().onsuccess = (found) =>
+        told(found.target.result))"""
+
+
+def size_of(page, field):
+    return page.eval_on_selector(field, "one => one.files[0].size")
+
 
 @pytest.fixture(scope="module")
 def png():
@@ -26,14 +35,20 @@ def test_create_comes_back_after_a_reload_and_can_be_begun_anew(page, png):
     page.get_by_text("More", exact=True).click()
     page.fill("[name=negative_prompt]", "fog")
     page.set_input_files("[name=last_frame]", {"name": "a.png", "mimeType": "image/png", "buffer": png})
+    page.set_input_files("[name=material]", {"name": "a.mp4", "mimeType": "video/mp4", "buffer": b"none"})
+    page.wait_for_timeout(WRITTEN)
     seed = page.input_value("[name=seed]")
     page.reload()
     assert page.input_value(PROMPT) == "half a sent" and page.input_value("[name=seed]") == seed
     assert page.is_checked("[name=n][value='3']") and page.input_value("[name=negative_prompt]") == "fog"
-    assert "Files cannot be kept" in page.locator("[data-restored]").inner_text()
+    page.locator("[data-given=last_frame]").get_by_text("a.png").wait_for()
+    assert size_of(page, "[name=last_frame]") == len(png)
+    assert not page.locator("[data-given=input_reference]").is_visible()
+    assert "A file could not be kept" in page.locator("[data-restored]").inner_text()  # for clips are too large for it
     page.get_by_role("button", name="Begin anew").click()
     page.wait_for_function("document.querySelector('#prompt').value === ''")
     assert not page.locator("[data-restored]").is_visible()
+    assert page.locator("[data-given]:visible").count() == 0
 
 
 def test_a_storyboard_comes_back_card_by_card(page):
@@ -49,6 +64,31 @@ def test_a_storyboard_comes_back_card_by_card(page):
     assert page.locator("[name='cards[][seconds]']").nth(1).input_value() == "3.5"
     assert page.locator("[data-reel-cards] .seg").count() == 3
     assert page.input_value("[name=size]") == "512x512"
+
+
+def test_pictures_of_cards_come_back_to_their_cards_until_they_are_sent(page, png):
+    page.goto("/storyboard")
+    page.fill(TEXTS, "first")
+    for name in ("a.png", "b.png"):
+        page.get_by_role("button", name="Add a picture").click()
+        files = page.locator("[data-shots] [name='cards[][picture]']:visible")
+        files.set_input_files({"name": name, "mimeType": "image/png", "buffer": png + name.encode()})
+    page.wait_for_timeout(WRITTEN)
+    page.reload()
+    page.locator(".seg-body.pictured").nth(1).wait_for()
+    page.locator(".seg-body").nth(2).click()
+    page.keyboard.press("Alt+ArrowLeft")  # b before a
+    page.wait_for_timeout(WRITTEN)
+    page.reload()
+    page.locator(".seg-body.pictured").nth(1).wait_for()
+    script = "all => all.map(one => one.files[0].name)"
+    assert page.eval_on_selector_all("[data-shots] [type=file]", script) == ["b.png", "a.png"]
+    assert not page.locator("[data-restored-files]").is_visible()
+    page.get_by_role("button", name="Make", exact=True).last.click()
+    page.wait_for_url("**/clips/*")
+    page.goto("/storyboard")
+    assert page.locator("[data-shots] [data-shot]").count() == 1 and page.input_value(TEXTS) == ""
+    assert page.evaluate(KEPT) == 0, "pictures stay behind in the browser"
 
 
 @pytest.mark.parametrize("path", ["/create", "/storyboard"])

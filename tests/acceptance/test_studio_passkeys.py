@@ -7,15 +7,6 @@ from sqlalchemy import update
 
 from himmel.studio.tables import sessions
 
-DEVICE = {
-    "protocol": "ctap2",
-    "transport": "internal",
-    "hasResidentKey": True,
-    "hasUserVerification": True,
-    "isUserVerified": True,
-    "automaticPresenceSimulation": True,
-}
-
 
 @pytest.fixture
 def page(window, studio, enter):
@@ -24,12 +15,8 @@ def page(window, studio, enter):
 
 
 @pytest.fixture
-def device(page):
-    """The authenticator: what it is told over the protocol that browsers are driven by."""
-    wire = page.context.new_cdp_session(page)
-    wire.send("WebAuthn.enable")
-    number = wire.send("WebAuthn.addVirtualAuthenticator", {"options": DEVICE})["authenticatorId"]
-    return lambda act, **given: wire.send(f"WebAuthn.{act}", {"authenticatorId": number, **given})
+def device(page, authenticator):
+    return authenticator(page)
 
 
 def add(page, name):

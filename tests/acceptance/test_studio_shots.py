@@ -2,12 +2,15 @@
 
 import io
 import re
+import time
+from dataclasses import replace
 from html import unescape
 
 import pytest
 from PIL import Image
 
 from himmel.backends.fake import FakeBackend
+from himmel.studio.jobs import find
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +104,35 @@ def test_what_a_shot_depends_on_makes_it_anew(running, browser, made):
     board(anna, ONE, same)
     assert made == []
     assert fates(browser("depends-not"), ONE) == ["made"]
+
+
+def test_other_weights_make_every_shot_anew_and_the_page_knows_it_before(running, browser, made, monkeypatch):
+    anna, before = browser("weights"), FakeBackend.info
+    board(anna, ONE, TWO)
+    assert fates(anna, ONE, TWO) == ["kept", "kept"]
+    monkeypatch.setattr(FakeBackend, "info", replace(before, weight_hash="1" * 16))  # a new model
+    until(anna, "made", ONE)
+    made.clear()
+    number = board(anna, ONE, **{"from": ""})
+    assert made == [["a cat"]]
+    assert find_job(running, number).request["seconds"] == 1.0  # it is reckoned as what is made
+    assert fates(anna, ONE, TWO) == ["kept", "made"]
+    monkeypatch.setattr(FakeBackend, "info", before)
+    until(anna, "kept", TWO)
+    assert fates(anna, ONE, TWO) == ["kept", "kept"]
+
+
+def until(browser, fate, card):
+    for _ in range(200):
+        if fates(browser, card) == [fate]:
+            return
+        time.sleep(0.05)
+    raise AssertionError(fate)
+
+
+def find_job(running, number):
+    with running.server.database.read() as connection:
+        return find(connection, number)
 
 
 def test_clips_stay_and_the_page_says_what_becomes_of_every_card(running, browser, made):

@@ -43,6 +43,7 @@ class Claim(BaseModel):
     turbo_steps: list[int] | None = Field(
         default=None, max_length=80, description="Numbers of steps that its model's few-step student knows."
     )
+    weights: str = Field(default="", pattern="^[0-9a-f]{0,40}$", description="The hash of those that it has.")
 
 
 class Leased(BaseModel):
@@ -115,7 +116,7 @@ RESULT = body(NewResult, *MEDIA, form=dict.fromkeys(MEDIA, FILE))
 def claim(body: Claim, server: TheServer, response: Response) -> Leased | None:
     server.storage.check()  # a clip that cannot be brought is not begun
     with server.meters.claims.time():
-        server.workers.report(Report(body.worker, body.model, body.version, body.device))
+        server.workers.report(Report(body.worker, body.model, body.version, body.device, body.weights))
         server.workers.tells_turbo(body.worker, body.turbo_steps)
         job = server.queue.claim(body.worker)
     if job is None:

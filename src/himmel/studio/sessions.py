@@ -27,6 +27,11 @@ SEEN_SECONDS = 60.0  # between two notes of a browser's being seen
 HALF_SECONDS = 300.0  # between a password and the code that it asks for
 FRESH_SECONDS = 600.0  # how long a browser may do what asks who sits there, after that was shown
 LONGEST_DEVICE = 200
+# What browsers call themselves, those first that call themselves by others' names too.
+BROWSERS = {"Edg": "Edge", "OPR/": "Opera", "Firefox": "Firefox", "FxiOS": "Firefox", "Chrome": "Chrome"}
+BROWSERS |= {"CriOS": "Chrome", "Safari": "Safari"}
+SYSTEMS = {"iPhone": "iPhone", "iPad": "iPad", "Android": "Android", "Windows": "Windows", "Mac OS X": "macOS"}
+SYSTEMS |= {"CrOS": "ChromeOS", "Linux": "Linux"}
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,13 @@ class Sessions:
 
     def _good(self) -> ColumnElement[bool]:
         return sessions.c.ended_at.is_(None) & (sessions.c.last_seen > self.now() - IDLE_SECONDS)
+
+
+def called(device: str) -> str:
+    """What a browser is called, shortly: "Firefox · Linux"; what is not known stays as it called itself."""
+    kinds = (BROWSERS, SYSTEMS)
+    found = [next((name for part, name in kind.items() if part in device), "") for kind in kinds]
+    return " · ".join(found) if all(found) else device
 
 
 def _has_more_than_keys(connection: Connection, account_id: str) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -20,7 +19,6 @@ from himmel.studio.tables import jobs
 VERSION = 1  # counts up when the same shot shall be made anew
 LOOKED_AT = 100  # latest storyboards of an account
 SETTINGS = ("model", "size", "fps", "seed", "steps", "guidance", "turbo", "negative_prompt")
-NAME = re.compile(r"shot-([0-9a-f]{64})-([0-9a-f]{1,40})")
 
 
 def key_of(parts: Sequence[dict[str, Any]], request: dict[str, Any]) -> str | None:
@@ -45,27 +43,21 @@ def name_of(key: str, weights: str) -> str:
 def find_shot(connection: Connection, account_id: str, key: str, weights: str) -> str | None:
     """The digest of a shot that one of the account's latest storyboards has; None where none has it."""
     wanted = name_of(key, weights)
-    return next((results[wanted] for _, results in _latest(connection, account_id) if wanted in results), None)
+    return next((results[wanted] for results in _latest(connection, account_id) if wanted in results), None)
 
 
-def kept_of(connection: Connection, account_id: str, model: str, keys: Collection[str | None]) -> set[str]:
-    """Which of these shots need not be made again, as far as is known before a worker has it.
-
-    A model's weights are taken to be those that its latest shot was made with.
-    """
-    weights, found = "", set[str]()
-    for made_by, results in _latest(connection, account_id):
-        for name in results:
-            shot = NAME.fullmatch(name)
-            if shot and made_by == model:
-                weights = weights or shot[2]
-                found |= {shot[1]} if shot[2] == weights else set()
-    return found & {key for key in keys if key}
+def kept_of(
+    connection: Connection, account_id: str, keys: Collection[str | None], weights: Collection[str]
+) -> set[str]:
+    """Which of these shots need not be made again, whichever worker gets them: the workers have these ``weights``."""
+    there = {name for results in _latest(connection, account_id) for name in results}
+    wanted = {key for key in keys if key and weights}
+    return {key for key in wanted if all(name_of(key, each) in there for each in weights)}
 
 
-def _latest(connection: Connection, account_id: str) -> list[tuple[str, dict[str, str]]]:
-    """Of the account's latest storyboards, the newest first: their model, and the digests of their files by name."""
+def _latest(connection: Connection, account_id: str) -> Sequence[dict[str, str]]:
+    """Of the account's latest storyboards, the newest first: the digests of their files by name."""
     mine = (jobs.c.account_id == account_id) & jobs.c.deleted_at.is_(None)
     boards = mine & (jobs.c.request["task"].as_string() == "timeline")
-    query = select(jobs.c.request["model"].as_string(), jobs.c.results).where(boards)
-    return [(row[0], row[1]) for row in connection.execute(query.order_by(jobs.c.number.desc()).limit(LOOKED_AT))]
+    query = select(jobs.c.results).where(boards).order_by(jobs.c.number.desc()).limit(LOOKED_AT)
+    return connection.scalars(query).all()

@@ -315,6 +315,7 @@ workers = Table(
     Column("model", String(80), nullable=False),
     Column("version", String(80), nullable=False),
     Column("device", String(80), nullable=False),
+    Column("weights", String(40), nullable=False),  # their hash
     Column("first_seen", Float, nullable=False),
     Column("last_seen", Float, nullable=False),
     Column("job_id", String(40)),  # what it does now

@@ -104,7 +104,7 @@ def make_timeline(
     if cuts is not None:
         keys = [key_of([piece.told for piece in shot], values) for shot in shots]
         values["shots"] = [{"key": key, "parts": len(shot)} for key, shot in zip(keys, shots, strict=True)]
-        kept = kept_before(server, caller.account_id, values["model"], keys)
+        kept = kept_before(server, caller.account_id, keys)
         made = sum(_made(shot) for key, shot in zip(keys, shots, strict=True) if key not in kept)
     values |= {"loop": loop, "seconds": max(LEAST_MADE, made), "kept_seconds": total - made}
     server.space.check_jobs(values, asked.n)
@@ -128,14 +128,14 @@ def shots_kept(server: Server, caller: Caller, shots: Sequence[Sequence[Piece]],
         return [False] * len(shots)  # any seed: nobody knows which
     asked = asked_for(server, caller, [piece for shot in shots for piece in shot], fields).values
     keys = [key_of([piece.told for piece in shot], asked) for shot in shots]
-    kept = kept_before(server, caller.account_id, asked["model"], keys)
+    kept = kept_before(server, caller.account_id, keys)
     return [key in kept for key in keys]
 
 
-def kept_before(server: Server, account_id: str, model: str, keys: Sequence[str | None]) -> set[str]:
-    """See ``shots.kept_of``."""
+def kept_before(server: Server, account_id: str, keys: Sequence[str | None]) -> set[str]:
+    """Which shots would be taken as they were made before, by the workers that there are."""
     with server.database.read() as connection:
-        return shots_of(connection, account_id, model, keys)
+        return shots_of(connection, account_id, keys, server.workers.weights(connection))
 
 
 def kept_of(server: Server, account_id: str, video_id: str, start: float = 0.0, stop: float | None = None) -> Kept:

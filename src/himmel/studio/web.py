@@ -32,7 +32,7 @@ from himmel.studio.bodies import read_body
 from himmel.studio.content import Download, Good, as_long_as
 from himmel.studio.passkeys import Place
 from himmel.studio.server import Server, server_of
-from himmel.studio.sessions import IDLE_SECONDS, Visitor
+from himmel.studio.sessions import IDLE_SECONDS, Visitor, called
 from himmel.studio.texts import LANGUAGES, catalogue, duration, language_of, moment, span
 from himmel.studio.web_static import VERSION
 
@@ -256,6 +256,7 @@ def _environment(language: str) -> Environment:
         "duration": lambda seconds: duration(seconds, language),
         "span": lambda ends: span(ends[0], ends[1], language),
         "day": lambda seconds: time.strftime("%Y-%m-%d", time.localtime(seconds)),
+        "called": called,
         "moment": lambda seconds: moment(seconds, language),
     }
     return made

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, select, update
 
 from himmel.studio.database import Database
 from himmel.studio.tables import workers
@@ -38,6 +38,7 @@ class Report:
     model: str = ""
     version: str = ""
     device: str = ""
+    weights: str = ""  # their hash; empty where a worker is too old to tell it
 
 
 @dataclass
@@ -49,13 +50,15 @@ class Workers:
     now: Callable[[], float] = time.time
     heard: dict[str, float] = field(default_factory=dict)  # by name, when it was last written down
     turbo: dict[str, Sequence[int]] = field(default_factory=dict)  # by name, see ``tells_turbo``
+    told: dict[str, Report] = field(default_factory=dict)  # and what: of that, what is new is written at once
 
     def report(self, told: Report) -> None:
         """A worker asks for a job."""
-        if self._lately(told.name):
+        if self._lately(told.name) and self.told.get(told.name) == told:
             return
-        now = self.now()
-        values = {"model": told.model, "version": told.version, "device": told.device, "last_seen": now}
+        self.told = {name: said for name, said in self.told.items() if name in self.heard} | {told.name: told}
+        now, values = self.now(), {name: value for name, value in asdict(told).items() if name != "name"}
+        values["last_seen"] = now
         with self.database.write() as connection:
             same = workers.c.name == told.name
             if not connection.execute(update(workers).where(same).values(**values)).rowcount:
@@ -93,14 +96,23 @@ class Workers:
 
     def at_work(self, connection: Connection) -> int:
         """How many workers there are, as far as is known; at least one, for else nothing could be foretold."""
-        lately = workers.c.last_seen > self.now() - self.silence - WRITE_SECONDS
-        return max(1, connection.scalar(select(func.count()).where(lately)) or 0)
+        return max(1, connection.scalar(select(func.count()).where(self._there())) or 0)
+
+    def weights(self, connection: Connection) -> set[str]:
+        """Hashes of the weights that a job may be made with now: those of all who are there, else of who was last."""
+        latest = select(workers.c.weights).order_by(workers.c.last_seen.desc())
+        there = set(connection.scalars(latest.where(self._there())))
+        return there or set(connection.scalars(latest.limit(1)))
 
     def state(self, row: Row[Any]) -> State:
         """What a worker does. One that was heard is written down late, never early."""
         if self.now() - row.last_seen > self.silence + WRITE_SECONDS:
             return State.GONE
         return State.BUSY if row.job_id else State.IDLE
+
+    def _there(self) -> ColumnElement[bool]:
+        """Which rows are of workers that were heard lately."""
+        return workers.c.last_seen > self.now() - self.silence - WRITE_SECONDS
 
     def _lately(self, name: str) -> bool:
         """Whether a worker was written down a moment ago; if not, it is taken to be from now on."""

@@ -9,7 +9,7 @@ from himmel.errors import NotConfirmed, NotSignedIn
 from himmel.studio.accounts import change_account
 from himmel.studio.auth import Keys, Terms
 from himmel.studio.passwords import Passwords
-from himmel.studio.sessions import FRESH_SECONDS, HALF_SECONDS, IDLE_SECONDS, Sessions
+from himmel.studio.sessions import FRESH_SECONDS, HALF_SECONDS, IDLE_SECONDS, Sessions, called
 from himmel.studio.tables import accounts, half_sessions, sessions
 
 
@@ -142,3 +142,18 @@ def test_sessions_end_with_their_passkey(book, anna):
     assert book.visitor(two).caller.key_id is None
     with pytest.raises(NotSignedIn):
         book.visitor(one)
+
+
+@pytest.mark.parametrize(
+    ("device", "name"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0", "Firefox · Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/150.0 Safari/537.36 Edg/150.0", "Edge · Windows"),
+        ("Mozilla/5.0 (Linux; Android 16) AppleWebKit/537.36 Chrome/150.0 Mobile Safari/537.36", "Chrome · Android"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 20_0 like Mac OS X) Version/20.0 Safari/605.1.15", "Safari · iPhone"),
+        ("curl/8.0", "curl/8.0"),
+        ("", ""),
+    ],
+)
+def test_a_browser_is_called_by_what_people_know(device, name):
+    assert called(device) == name

@@ -50,6 +50,24 @@ def test_what_a_worker_says_of_itself_is_kept(house):
     assert (row.first_seen, row.last_seen) == (1000, 1100)
 
 
+def test_what_is_new_of_a_worker_is_kept_at_once_and_its_weights_are_those_of_now(house):
+    def weights():
+        with house.database.read() as connection:
+            return house.workers.weights(connection)
+
+    assert weights() == set()
+    house.workers.report(Report("w", weights="aa"))
+    house.workers.report(Report("w", weights="bb"))
+    assert weights() == {"bb"} and house.commits == 2
+    house.time += 30
+    house.workers.report(Report("v", weights="cc"))
+    assert weights() == {"bb", "cc"}
+    house.time += WRITE_SECONDS
+    assert weights() == {"cc"}
+    house.time += 1000
+    assert weights() == {"cc"}  # nobody is there; who comes next is taken to be as who went last
+
+
 def test_asking_in_vain_writes_every_few_seconds_only(house):
     for _ in range(50):
         house.workers.report(Report("w"))

@@ -1,5 +1,7 @@
 // Forms that are half filled in: kept in this browser, by account, until the server has them; sent so that a line that
-// breaks loses nothing. A form says under which name in data-draft; files cannot be kept.
+// breaks loses nothing. A form says under which name in data-draft; of its files pictures are kept.
+import { idOf, keep, keepable, kept as keptFile } from "./kept.js";
+
 const PAUSE = 300; // milliseconds without a change before a draft is written
 const OWN = ["word", "once"]; // fields that belong to a page, not to who fills it in
 
@@ -16,8 +18,7 @@ export class Draft {
     addEventListener("online", () => this.offline && this.#say(""));
     form.addEventListener("submit", (event) => this.#send(event));
     this.note.querySelector("[data-anew]").addEventListener("click", () => {
-      this.#clear();
-      location.replace(this.here);
+      this.#clear().then(() => location.replace(this.here));
     });
   }
 
@@ -40,21 +41,55 @@ export class Draft {
     this.kept = true;
     fill(kept.fields);
     this.form.elements.once.value = kept.once ?? this.form.elements.once.value;
-    this.note.querySelector("[data-restored-files]").hidden = !kept.files;
     this.note.hidden = false;
+    this.#bring(Array.isArray(kept.files) ? kept.files : []);
+  }
+
+  // Files come a moment later; until they are there, they count as there.
+  async #bring(files) {
+    this.coming = files;
+    const found = await Promise.all(files.map(async ([place, id]) => [place, id && (await keptFile(this.key, id))]));
+    const inputs = this.#inputs();
+    this.coming = undefined;
+    for (const [place, file] of found) {
+      if (!file || !inputs[place] || inputs[place].files.length) continue;
+      const bag = new DataTransfer();
+      bag.items.add(file);
+      inputs[place].files = bag.files;
+      ["input", "change"].forEach((name) => inputs[place].dispatchEvent(new Event(name, { bubbles: true })));
+    }
+    this.note.querySelector("[data-restored-files]").hidden = found.every(([, file]) => file);
+  }
+
+  #inputs() {
+    return [...this.form.elements].filter((element) => element.type === "file");
+  }
+
+  // Where files are, and which, as far as they can be kept.
+  #files() {
+    const given = this.#inputs().map((input, place) => [place, input.files[0]]).filter(([, file]) => file);
+    return given.map(([place, file]) => [place, keepable(file) && idOf(file), file]);
   }
 
   #write() {
     clearTimeout(this.timer);
     if (this.over) return;
-    const fields = this.#fields(), once = this.form.elements.once.value;
-    const files = [...this.form.elements].some((element) => element.type === "file" && element.files.length);
+    const fields = this.#fields(), once = this.form.elements.once.value, given = this.#files();
+    const files = this.coming ?? given.map(([place, id]) => [place, id]);
     try {
-      if (JSON.stringify(fields) !== this.begun || files) {
+      if (JSON.stringify(fields) !== this.begun || files.length) {
         localStorage.setItem(this.key, JSON.stringify({ at: this.here, once, fields, files }));
         this.kept = true;
       } else if (this.kept) localStorage.removeItem(this.key);
     } catch { /* full, or forbidden */ }
+    if (!this.coming) this.#keep(given.filter(([, id]) => id).map(([, , file]) => file));
+  }
+
+  // Only what changed: pictures are large.
+  #keep(pictures) {
+    const ids = pictures.map(idOf).sort().join();
+    if (ids !== (this.ids ?? "")) keep(this.key, pictures);
+    this.ids = ids;
   }
 
   #clear() {
@@ -62,6 +97,7 @@ export class Draft {
     try {
       localStorage.removeItem(this.key);
     } catch { /* nothing is there */ }
+    return keep(this.key, []);
   }
 
   // The form goes by itself, so that the page with all that is in it stays until the server has it. Sent again, even
@@ -78,7 +114,7 @@ export class Draft {
       const answer = await fetch(this.form.action, { method: "POST", body, headers });
       const told = await answer.json();
       if (told.go) {
-        this.#clear();
+        await this.#clear();
         return location.assign(told.go);
       }
       this.#say(told.error.message);
