@@ -31,7 +31,7 @@ from himmel.training.train_upsampler import UpsamplerTraining, train_upsampler
 from himmel.world.lexicon import build_words
 from himmel.world.portrait import casting
 from himmel.world.render import Renderer
-from himmel.world.sprites import Atlas, atlas_for
+from himmel.world.sprites import Atlas, art_files, atlas_for
 from himmel.world.vocabulary import VOCABULARIES, Vocabulary
 
 LICENCE = "Apache-2.0"
@@ -149,6 +149,12 @@ def interpolator_sitting(project: Project, recipe: Recipe, clips: int) -> Run:
         scene_frames=preset.frames,
     )
     return train_interpolator(InterpolatorConfig(), training, recipe, project.device)
+
+
+def art_of(project: Project) -> list[Path]:
+    """The files of the cache with the art of all sittings. Raises MissingAsset where it was not fetched."""
+    shown = (project.vocabulary, casting(project.vocabulary))
+    return list(dict.fromkeys(file for vocabulary in shown for file in art_files(vocabulary, project.cache)))
 
 
 def begin_from(project: Project, model: Path) -> None:
