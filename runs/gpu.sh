@@ -12,8 +12,8 @@ Stages, in their order; each goes on where it stopped, with its optimisers' memo
   art          here    pack the art of the training world, which a machine without a network needs   (needs OUT)
   words        here    the tokeniser and the text encoder: 20 minutes of a processor, no card
   autoencoder  card    clips to latents and back                        7 minutes
-  pictures     card    the transformer on single pictures               3
-  clips        card    the transformer on clips, rates as they are      6
+  pictures     card    the transformer on single pictures               2
+  clips        card    the transformer on clips, rates as they are      7
   settle       card    the transformer on clips, rates falling to the end  3
   decoder      card    decoding alone, latents as they are              2
   turbo        card    the student that needs few steps                 6
@@ -35,11 +35,11 @@ END
 
 # What stands here is for the preset gpu on a card of 80 GB.
 preset=gpu minute=60 device=${DEVICE:-cuda}
-short_clips=64 captions=512 pictures=1x1024 clips=49x64 turbo_clips=32 small_clips=8 pairs=24
+short_clips=64 captions=512 pictures=1x1024 clips=49x64 between=1x256 turbo_clips=32 small_clips=8 pairs=24
 if [ "${1:-}" = --rehearse ]; then
   shift
   preset=tiny minute=${MINUTE:-0.4} device=cpu
-  short_clips=2 captions=4 pictures=1x4 clips=17x2 turbo_clips=2 small_clips=2 pairs=2
+  short_clips=2 captions=4 pictures=1x4 clips=17x2 between=1x4 turbo_clips=2 small_clips=2 pairs=2
 fi
 himmel=${HIMMEL:-.venv/bin/himmel}
 run=${RUN:-cache/papercut-gpu}
@@ -64,8 +64,8 @@ transformer() {
   train transformer --device "$device" "$@"
   carry transformer
 }
-pictures() { transformer --minutes "$(minutes 3)" --cooldown 0 --diet "$pictures"; }
-clips() { transformer --minutes "$(minutes 6)" --cooldown 0 --diet "$clips" --diet "$clips" --diet "$pictures"; }
+pictures() { transformer --minutes "$(minutes 2)" --cooldown 0 --diet "$pictures"; }
+clips() { transformer --minutes "$(minutes 7)" --cooldown 0 --diet "$clips" --diet "$clips" --diet "$between"; }
 settle() { transformer --minutes "$(minutes 3)" --cooldown 1 --diet "$clips"; }
 decoder() {
   train autoencoder --device "$device" --minutes "$(minutes 2)" --clips "$short_clips" --cooldown 0.7 --keep-latents

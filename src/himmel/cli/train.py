@@ -108,7 +108,8 @@ def transformer(
 
     sizes = [_diet(text) for text in diet or ()]
     project = _project(preset, run, device)
-    diets = tuple(Diet(frames, clips) for frames, clips in sizes) or (Diet(project.preset.frames, 16),)
+    kept = [Diet(frames, clips, pool=max(Diet.pool, 4 * clips)) for frames, clips in sizes]
+    diets = tuple(kept) or (Diet(project.preset.frames, 16),)
     transformer_sitting(project, Recipe(run / "transformer", minutes, cooldown=cooldown), diets)
 
 
@@ -237,7 +238,7 @@ def pack(
     parts = part or list(PARTS)
     pieces = pack_art(art_of(_project(preset, run, "cpu")), target) if ART in parts else []
     if of_run := [name for name in parts if name != ART]:
-        pieces += pack_run(run, target, of_run)
+        pieces += pack_run(run, target, of_run, PARTS)
     for piece in pieces:
         typer.echo(piece)
 

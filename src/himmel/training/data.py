@@ -19,6 +19,7 @@ from himmel.world.vocabulary import Vocabulary
 Portion = tuple[list[Scene], Tensor]
 LEAST = 8  # scenes that are rendered together, for rendering pays in batches
 READY = 2  # portions that lie ready beside a training on a card
+CARD_FRAMES = 64 * 49  # rendered together on a card: what that takes of its memory is a few gigabytes
 PATIENCE = 0.1  # seconds between two looks at whether anybody still wants them
 
 
@@ -160,9 +161,18 @@ def sent(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=device.type == "cuda")
 
 
-def portion_for(device: torch.device) -> int:
-    """How many scenes are made at a time beside a training on a card; 0 on CPUs, which both would share."""
-    return 64 if device.type == "cuda" else 0
+def at_once(device: torch.device, frames: int) -> int:
+    """How many clips of so many frames are rendered together.
+
+    A card spends its time on starting some ten thousand small pieces of work, nearly as many for 32 scenes as for 256
+    (docs/howto/train-on-a-gpu.md); a CPU's caches like fewer.
+    """
+    return max(32, CARD_FRAMES // frames) if device.type == "cuda" else 32
+
+
+def portion_for(device: torch.device, frames: int, size: int) -> int:
+    """How many scenes of a pool are made at a time beside a training on a card; 0 on CPUs, which both would share."""
+    return min(at_once(device, frames), size // 4) if device.type == "cuda" else 0
 
 
 def _runs(oldest: int, count: int, size: int) -> list[tuple[int, int, int]]:

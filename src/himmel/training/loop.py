@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from himmel.training.muon import GroupedMuon, flops_of_orthogonal
-from himmel.training.utilisation import Meter, matrix_rate
+from himmel.training.utilisation import Meter
 
 SAVE_EVERY_SECONDS = 120.0
 LOG_EVERY_STEPS = 50
@@ -47,7 +47,8 @@ class Recipe:
 
     def rate(self, share: float, step: int) -> float:
         """Factor on the learning rates after a ``share`` 0 … 1 of the minutes."""
-        fall = 1.0 if share < 1 - self.cooldown else max(0.05, (1 - share) / self.cooldown)
+        steady = not self.cooldown or share < 1 - self.cooldown
+        fall = 1.0 if steady else max(0.05, (1 - share) / self.cooldown)
         return min(1.0, (step + 1) / self.warmup_steps) * fall
 
 
@@ -99,17 +100,17 @@ class Run:
             parameter.data, self.averaged[name] = self.averaged[name], parameter.data
 
     def train(self, loss_of: Callable[[int], Tensor], measure: Callable[[], dict[str, float]]) -> None:
-        """Step until the minutes are over or Ctrl-C; ``loss_of(step)`` gives a step's loss to descend.
+        """Step, at least once, until the minutes are over or Ctrl-C; ``loss_of(step)`` gives a loss to descend.
 
         ``measure`` is asked whenever the state is kept; its figures go to the log.
         """
-        meter, clock = Meter(self.device), _Clock(self.recipe.minutes)
+        meter, clock, began = Meter(self.device), _Clock(self.recipe.minutes), self.step
         looks = SHOW_EVERY_STEPS if self.device.type == "cuda" else 1
         smooth = torch.tensor(float("nan"), device=self.device)
         with _progress() as bar, meter.running():
             task = bar.add_task("training", total=clock.budget, note="")
             try:
-                while clock.share < 1:
+                while clock.share < 1 or self.step == began:
                     with meter.part("forward and backward"):
                         loss = loss_of(self.step)
                         loss.backward()
@@ -126,7 +127,7 @@ class Run:
             except KeyboardInterrupt:
                 bar.console.print("stopped; the state is kept, and the next run goes on from it")
             figures = self._keep(measure, clock, meter)
-            report = meter.report(matrix_rate(self.device))
+            report = meter.report()
             self._note(figures | report.figures(), clock)
             bar.console.print(report.table(), markup=False, highlight=False, soft_wrap=True)
 

@@ -14,10 +14,11 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import load, save
 from torch import Tensor
@@ -26,11 +27,12 @@ from himmel.errors import BadRequest, CannotWrite
 from himmel.training.loop import AVERAGE, LOG, MODEL, STATE, keep_state
 
 PIECE = 15 * 2**20  # bytes: below the 16 MiB that many ways of carrying files allow
+TAKEN = "taken"  # in the header of a part: which tensors are those of other parts
 ART = "art"  # of all names the one that no part of a run has
 NAME = re.compile(r"([a-z]+)-(\d+)of(\d+)-([0-9a-f]{16})\.piece")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Carried:
     """One part, whole again: the files that it is made of, by their paths in the run's folder."""
 
@@ -91,14 +93,20 @@ def _whole(part: str, packings: Mapping[tuple[str, int], Mapping[int, Path]]) ->
     return files
 
 
-def pack_run(folder: Path, target: Path, parts: Sequence[str], size: int = PIECE) -> list[Path]:
-    """Pack those of the ``parts`` that a run has, its tokenizer with each. Raises BadRequest where it has none."""
+def pack_run(
+    folder: Path, target: Path, parts: Sequence[str], order: Sequence[str] = (), size: int = PIECE
+) -> list[Path]:
+    """Pack those of the ``parts`` that a run has, its tokenizer with each. Raises BadRequest where it has none.
+
+    What a part took, unchanged, from one that is before it in the ``order`` of all parts is not carried twice.
+    """
     there = [part for part in parts if (folder / part / STATE).exists()]
     if not there:
         raise BadRequest(f"'{folder}' has none of {', '.join(parts)} yet; train it first")
     written = []
     for part in there:
-        files = {f"{part}/{STATE}": _light(folder / part / STATE)}
+        earlier = order[: order.index(part)] if part in order else ()
+        files = {f"{part}/{STATE}": _light(folder / part / STATE, _owners(folder, earlier))}
         for name in (f"{part}/{LOG}", "tokenizer.json"):
             if (folder / name).exists():
                 files[name] = (folder / name).read_bytes()
@@ -107,19 +115,23 @@ def pack_run(folder: Path, target: Path, parts: Sequence[str], size: int = PIECE
 
 
 def unpack_run(carried: Sequence[Carried], folder: Path) -> list[str]:
-    """Put parts into a run's folder, but for those that have made as many steps there; returns which came."""
+    """Put parts into a run's folder, but for those that have made as many steps there; returns which came.
+
+    Raises BadRequest where a part has something of another that is neither there nor carried.
+    """
+    states = {part: part.files[f"{part.part}/{STATE}"] for part in carried if part.part != ART}
     came = []
-    for part in carried:
-        state = folder / part.part / STATE
-        if part.part == ART or _steps_of(state) >= _steps_in(part.files[f"{part.part}/{STATE}"]):
+    for part, content in sorted(states.items(), key=lambda item: len(_taken(item[1]))):  # who takes nothing, first
+        if _steps_of(folder / part.part / STATE) >= int(_metadata(content)["step"]):
             continue
-        for name, content in part.files.items():
+        average = _resolved(part.part, content, folder)
+        for name, written in part.files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path == state:
-                _heavy(content, path)
+            if written is content:
+                _heavy(average, path, _metadata(content))
             elif name.endswith(LOG) or not path.exists():
-                path.write_bytes(content)
+                path.write_bytes(written)
         came.append(part.part)
     return came
 
@@ -140,27 +152,67 @@ def unpack_art(carried: Sequence[Carried], cache: Path) -> list[str]:
     return came
 
 
-def _light(state: Path) -> bytes:
+def _light(state: Path, owners: Mapping[bytes, str]) -> bytes:
     """A part's state without what can be had again: the averaged weights at half precision."""
+    light, taken = {}, {}
+    for name, tensor in _averages(state):
+        owner = owners.get(_digest(tensor))
+        if owner:
+            taken[name] = owner
+        else:
+            light[name] = tensor.half()
     with safe_open(state, framework="pt") as file:
-        names = [name for name in file.keys() if name.startswith(AVERAGE)]  # noqa: SIM118 - it is no dict
-        return save({name: file.get_tensor(name).half() for name in names}, metadata=file.metadata())
+        return save(light, metadata=file.metadata() | {TAKEN: json.dumps(taken)})
 
 
-def _heavy(content: bytes, path: Path) -> None:
+def _heavy(average: Mapping[str, Tensor], path: Path, told: Mapping[str, str]) -> None:
     """The state that a run resumes from: weights and their average alike, no memory of the optimisers."""
+    live = {MODEL + name.removeprefix(AVERAGE): tensor.clone() for name, tensor in average.items()}
+    keep_state(path, {**average, **live}, {name: value for name, value in told.items() if name != TAKEN})
+
+
+def _resolved(part: str, content: bytes, folder: Path) -> dict[str, Tensor]:
+    """All averaged weights of a part, those of other parts in the run's folder included."""
     average = {name: tensor.float() for name, tensor in load(content).items()}
-    live: dict[str, Tensor] = {MODEL + name.removeprefix(AVERAGE): tensor.clone() for name, tensor in average.items()}
-    keep_state(path, average | live, _metadata(content))
+    for name, owner in _taken(content).items():
+        whose, _, theirs = owner.partition("/")
+        if not (folder / whose / STATE).exists():
+            raise BadRequest(f"'{part}' needs '{whose}', which is not there; bring the pieces of both")
+        with safe_open(folder / whose / STATE, framework="pt") as file:
+            average[name] = file.get_tensor(theirs)
+    return average
+
+
+def _owners(folder: Path, parts: Sequence[str]) -> dict[bytes, str]:
+    """What parts of a run hold: by what is in a tensor "part/name of the tensor"."""
+    found: dict[bytes, str] = {}
+    for part in parts:
+        if (folder / part / STATE).exists():
+            for name, tensor in _averages(folder / part / STATE):
+                found.setdefault(_digest(tensor), f"{part}/{name}")
+    return found
+
+
+def _averages(state: Path) -> Iterator[tuple[str, Tensor]]:
+    with safe_open(state, framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118 - it is no dict
+            if name.startswith(AVERAGE):
+                yield name, file.get_tensor(name)
+
+
+def _digest(tensor: Tensor) -> bytes:
+    whole = hashlib.sha256(str((tensor.dtype, tuple(tensor.shape))).encode())
+    whole.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return whole.digest()
+
+
+def _taken(content: bytes) -> dict[str, str]:
+    return dict(json.loads(_metadata(content)[TAKEN]))
 
 
 def _metadata(content: bytes) -> dict[str, str]:
     length = int.from_bytes(content[:8], "little")
     return dict(json.loads(content[8 : 8 + length])["__metadata__"])
-
-
-def _steps_in(content: bytes) -> int:
-    return int(_metadata(content)["step"])
 
 
 def _steps_of(state: Path) -> int:

@@ -82,6 +82,7 @@ def autoencoder_sitting(project: Project, recipe: Recipe, clips: int, latents_st
         project.renderer(),
         clips,
         scene_frames=project.preset.frames,
+        pool=max(AutoencoderTraining.pool, 8 * clips),
         latents_stay=latents_stay,
     )
     return train_autoencoder(project.preset.autoencoder, training, recipe, project.device)

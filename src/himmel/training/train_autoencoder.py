@@ -57,7 +57,14 @@ def train_autoencoder(
         run.restart_from_average()
         run.model.encoder.requires_grad_(False)
     excerpts = partial(_excerpts, training)
-    pool = Pool(training.vocabulary, excerpts, training.pool, training.reuse, run.step * 100, portion_for(device))
+    pool = Pool(
+        training.vocabulary,
+        excerpts,
+        training.pool,
+        training.reuse,
+        run.step * 100,
+        portion_for(device, training.frames, training.pool),
+    )
     chance = random.Random(run.step)
     held = training.renderer.render(_validation(training), training.scene_frames)[:, : 4 * training.frames - 3]
 
@@ -113,9 +120,15 @@ def _through(
     model: torch.nn.Module, pixels: Tensor, noise: float, change: Callable[[Tensor], Tensor] = as_it_is
 ) -> Tensor:
     assert isinstance(model, Autoencoder)
-    latents = on_sphere(change(model.encode(pixels)))
+    compiled = torch.is_grad_enabled() and pixels.device.type != "cpu"  # pays on cards, for what is repeated
+    encode, decode = (_compiled_encode, _compiled_decode) if compiled else (Autoencoder.encode, Autoencoder.decode)
+    latents = on_sphere(change(encode(model, pixels)))
     deviation = noise * torch.rand(len(latents), 1, 1, 1, 1, device=latents.device)
-    return model.decode(latents + deviation * torch.randn_like(latents))
+    return decode(model, latents + deviation * torch.randn_like(latents))
+
+
+_compiled_encode = torch.compile(Autoencoder.encode, dynamic=False)
+_compiled_decode = torch.compile(Autoencoder.decode, dynamic=False)
 
 
 def _excerpts(training: AutoencoderTraining, scenes: Sequence[Scene]) -> Tensor:

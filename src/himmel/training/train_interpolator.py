@@ -60,7 +60,14 @@ def train_interpolator(
         with part("rendering"):
             return (renderer.render(scenes, STEPS + 1, start) * 255).round().byte()
 
-    pool = Pool(training.vocabulary, passages, training.pool, training.reuse, run.step * 100, portion_for(device))
+    pool = Pool(
+        training.vocabulary,
+        passages,
+        training.pool,
+        training.reuse,
+        run.step * 100,
+        portion_for(device, STEPS + 1, training.pool),
+    )
     dice = torch.Generator().manual_seed(run.step)
     scenes = [sample_scene(training.vocabulary, VALIDATION_SEED + i, keep_held_out=True) for i in range(64)]
     held = torch.cat([passages(scenes[i : i + 8]) for i in range(0, 64, 8)])

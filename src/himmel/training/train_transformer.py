@@ -21,7 +21,7 @@ from himmel.engine.model import Generator, GeneratorConfig
 from himmel.engine.shapes import SPATIAL, TEMPORAL, Blocks, ClipShape
 from himmel.engine.tasks import AHEAD, REFERENCE, Ahead
 from himmel.engine.text_encoder import PAD, TextEncoder, Tokenizer
-from himmel.training.data import Pool, portion_for, sent
+from himmel.training.data import Pool, at_once, portion_for, sent
 from himmel.training.loop import Recipe, Run
 from himmel.training.masks import Known, draw_known
 from himmel.training.utilisation import counted, part
@@ -98,18 +98,19 @@ def train_transformer(
             diet.pool,
             diet.reuse,
             (run.step + 1) * 10**4 + n,
-            portion_for(device),
+            portion_for(device, diet.frames, diet.pool),
         )
         for n, diet in enumerate(training.diets)
     ]
     largest = max(training.diets, key=lambda diet: diet.batch * diet.frames)
+    kept = max(largest.batch, round(CAST_POOL * largest.pool))
     characters = Pool(
         training.cast,
         CastEncoder(training, largest, device),
-        max(largest.batch, round(CAST_POOL * largest.pool)),
+        kept,
         largest.reuse,
         (run.step + 1) * 10**4 + len(pools),
-        portion_for(device),
+        portion_for(device, largest.frames, kept),
     )
     exam, cast_exam = _Exam(training, device), _Exam(training, device, cast=True)
     # Compiled, a step takes two thirds of the time, and every kind of step half a minute to two to begin with.
@@ -119,7 +120,8 @@ def train_transformer(
     def loss_of(step: int) -> Tensor:
         turn, shown = step % len(pools), writer.random() < CAST
         scenes, made = characters.batch(largest.batch) if shown else pools[turn].batch(training.diets[turn].batch)
-        said = [training.said(scene, writer, shown) for scene in scenes]
+        with part("captions"):
+            said = [training.said(scene, writer, shown) for scene in scenes]
         captions = ["" if writer.random() < UNPROMPTED else text for text in said]
         made = made.to(device).float()
         known = replace(draw_known(made.shape[1] - shown, writer), portrait=shown)
@@ -258,7 +260,8 @@ class ClipEncoder:
 
     @torch.inference_mode()
     def __call__(self, scenes: Sequence[Scene]) -> Tensor:
-        chunks = [scenes[i : i + 32] for i in range(0, len(scenes), 32)]
+        most = at_once(self.device, self.frames)
+        chunks = [scenes[i : i + most] for i in range(0, len(scenes), most)]
         return torch.cat([self._encode(chunk) for chunk in chunks])
 
     def _encode(self, scenes: Sequence[Scene]) -> Tensor:

@@ -61,7 +61,14 @@ def train_upsampler(config: UpsamplerConfig, training: UpsamplerTraining, recipe
     torch.manual_seed(0)
     run = Run(Upsampler(config).to(device), recipe)
     maker = _Maker(training, device)
-    pool = Pool(training.vocabulary, maker.examples, training.pool, training.reuse, run.step * 100, portion_for(device))
+    pool = Pool(
+        training.vocabulary,
+        maker.examples,
+        training.pool,
+        training.reuse,
+        run.step * 100,
+        portion_for(device, FACTOR**2 * FRAMES, training.pool),
+    )
     dice = torch.Generator().manual_seed(run.step)
     held = maker.examples(_validation(training))
 

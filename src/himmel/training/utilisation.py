@@ -10,10 +10,11 @@ them: the attention's mask spares none. They are counted once for every shape, o
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -141,8 +142,8 @@ class Meter:
         with self._lock:
             self._row(stack[-1] if stack else "other").flops += flops
 
-    def report(self, rate: float) -> Report:
-        """Of all until now; waits for what the device still computes."""
+    def report(self) -> Report:
+        """Of all until now; waits for what the device still computes, then measures its rate."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         with self._lock:
@@ -151,7 +152,7 @@ class Meter:
             covered = sum(row.seconds for row in self.rows.values() if not row.beside)
             self._row("other").seconds += max(0.0, seconds - covered)
             rows = {name: Row(max(0.0, row.seconds), row.flops, row.beside) for name, row in self.rows.items()}
-        return Report(rows, seconds, rate)
+        return Report(rows, seconds, matrix_rate(self.device))
 
     def mark(self) -> Any:
         """This moment of the calling thread's work."""
@@ -214,7 +215,9 @@ def flops_of(one: Callable[[], Tensor]) -> float:
 
     Uncompiled, whatever is compiled in it; leaves random numbers and gradients as they were.
     """
-    with torch.random.fork_rng(), torch.compiler.set_stance("force_eager"), _Counting() as counting:
+    compiles = "torch._dynamo" in sys.modules  # what is not even loaded (it takes seconds) compiles nothing
+    uncompiled = torch.compiler.set_stance("force_eager") if compiles else nullcontext()
+    with torch.random.fork_rng(), uncompiled, _Counting() as counting:
         made = one()
         if made.requires_grad:
             leaves = _leaves(made)
@@ -224,7 +227,7 @@ def flops_of(one: Callable[[], Tensor]) -> float:
 
 def matrix_rate(device: torch.device) -> float:
     """FLOP/s at which a device multiplies large matrices in bfloat16: the median of nine measurements."""
-    side, repeats = (8192, 10) if device.type == "cuda" else (768, 2)
+    side, repeats = (8192, 10) if device.type == "cuda" else (512, 1)
     one, other = (torch.randn(side, side, device=device).bfloat16() for _ in range(2))
     seconds = []
     for _ in range(10):

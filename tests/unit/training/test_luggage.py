@@ -12,7 +12,7 @@ from himmel.training.luggage import pack, pack_art, pack_run, unpack, unpack_art
 def run_in(folder, minutes=0.005):
     torch.manual_seed(0)
     model = nn.ModuleDict({"matrix": nn.Linear(24, 24), "embed": nn.Embedding(3, 24)})
-    return Run(model, Recipe(folder, minutes, warmup_steps=4))
+    return Run(model, Recipe(folder, minutes, warmup_steps=4, cooldown=0))
 
 
 def loss(run):
@@ -63,6 +63,29 @@ def test_rates_rise_anew_where_the_optimisers_memory_was_left_behind(trained, tm
     assert rates[0] == 1 / 4
     again.save_now()
     assert run_in(tmp_path / "next" / "text").remembered_from == again.step, "there was still nothing to remember"
+
+
+def test_what_a_part_has_from_another_is_carried_once(trained, tmp_path):
+    class Bigger(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.reader, self.own = nn.Linear(24, 24), nn.Linear(3, 3)
+
+    bigger = Bigger()
+    later = Run(bigger, Recipe(tmp_path / "run" / "transformer", 0))
+    for name in ("weight", "bias"):
+        later.averaged[f"reader.{name}"].copy_(trained.averaged[f"matrix.{name}"])
+    later.save_now()
+    order = ("text", "transformer")
+    alone = pack_run(tmp_path / "run", tmp_path / "alone", ["transformer"], order)
+    assert sum(piece.stat().st_size for piece in alone) < 2 * 24 * 24
+    with pytest.raises(BadRequest, match="needs 'text'"):
+        unpack_run(unpack(tmp_path / "alone"), tmp_path / "next")
+    pack_run(tmp_path / "run", tmp_path / "both", order, order)
+    assert unpack_run(unpack(tmp_path / "both"), tmp_path / "next") == ["text", "transformer"]
+    again = Run(Bigger(), Recipe(tmp_path / "next" / "transformer", 0))
+    for name, average in later.averaged.items():
+        assert torch.equal(again.averaged[name], average.half().float())
 
 
 def test_what_is_further_stays(trained, tmp_path):

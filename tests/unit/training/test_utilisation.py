@@ -46,7 +46,7 @@ def test_what_the_device_has_not_reached_is_added_later():
         tick(meter, 2)
     assert "training" not in meter.rows
     meter.lag = False
-    assert meter.report(1.0).rows["training"].seconds == 2
+    assert meter.report().rows["training"].seconds == 2
 
 
 def test_work_on_another_thread_stands_beside():
@@ -62,7 +62,7 @@ def test_work_on_another_thread_stands_beside():
         thread.join()
     assert meter.rows["rendering"].beside
     assert meter.rows["training"].seconds == 1, "whoever waits, waits"
-    assert "rendering (beside)" in meter.report(1.0).table()
+    assert "rendering (beside)" in meter.report().table()
 
 
 def test_without_a_meter_nothing_happens():
