@@ -108,8 +108,7 @@ def transformer(
 
     sizes = [_diet(text) for text in diet or ()]
     project = _project(preset, run, device)
-    kept = [Diet(frames, clips, pool=max(Diet.pool, 4 * clips)) for frames, clips in sizes]
-    diets = tuple(kept) or (Diet(project.preset.frames, 16),)
+    diets = tuple(Diet.of(frames, clips) for frames, clips in sizes) or (Diet.of(project.preset.frames, 16),)
     transformer_sitting(project, Recipe(run / "transformer", minutes, cooldown=cooldown), diets)
 
 

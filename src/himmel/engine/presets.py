@@ -38,12 +38,12 @@ LAPTOP = Preset(
     frames=49,
 )
 
-# Half an hour of an H100: about 20 tokens for each of the transformer's 31 million parameters, where twelve layers of
-# 640 would see four. 192 × 112 is seven by twelve tokens, near 16:9. Why: docs/howto/train-on-a-gpu.md.
+# For half hours of an H100, of which one lets the transformer see some fifteen tokens for each parameter, where twelve
+# layers of 640 would see three. 192 × 112 is twelve by seven tokens, near 16:9. Why: docs/howto/train-on-a-gpu.md.
 GPU = Preset(
     AutoencoderConfig(encoder=(64, 128, 320), decoder=(96, 192, 384)),
     TextConfig(tokens=8192, width=256, depth=4, heads=4),
-    TransformerConfig(depth=8, width=512, text_width=256),
+    TransformerConfig(depth=8, width=512, local=128, finish=4, text_width=256),
     height=112,
     width=192,
     fps=12,

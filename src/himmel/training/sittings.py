@@ -82,7 +82,7 @@ def autoencoder_sitting(project: Project, recipe: Recipe, clips: int, latents_st
         project.renderer(),
         clips,
         scene_frames=project.preset.frames,
-        pool=max(AutoencoderTraining.pool, 8 * clips),
+        pool=min(512, 32 * clips),
         latents_stay=latents_stay,
     )
     return train_autoencoder(project.preset.autoencoder, training, recipe, project.device)
@@ -133,6 +133,7 @@ def upsampler_sitting(project: Project, recipe: Recipe, clips: int) -> Run:
         preset.fps,
         clips,
         scene_frames=preset.frames,
+        pool=16 * clips,
     )
     return train_upsampler(UpsamplerConfig(), training, recipe, project.device)
 
@@ -148,6 +149,7 @@ def interpolator_sitting(project: Project, recipe: Recipe, clips: int) -> Run:
         preset.fps,
         clips,
         scene_frames=preset.frames,
+        pool=32 * clips,
     )
     return train_interpolator(InterpolatorConfig(), training, recipe, project.device)
 

@@ -54,6 +54,11 @@ class Diet:
     pool: int = 1024
     reuse: float = 6.0
 
+    @classmethod
+    def of(cls, frames: int, batch: int) -> Diet:
+        """With as large a pool as a batch needs: some hundred clips at least, so that neighbours differ."""
+        return cls(frames, batch, pool=max(4 * batch, min(cls.pool, 64 * batch)))
+
 
 @dataclass(frozen=True)
 class TransformerTraining:
