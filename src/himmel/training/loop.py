@@ -100,7 +100,9 @@ class Run:
             parameter.data, self.averaged[name] = self.averaged[name], parameter.data
 
     def train(self, loss_of: Callable[[int], Tensor], measure: Callable[[], dict[str, float]]) -> None:
-        """Step, at least once, until the minutes are over or Ctrl-C; ``loss_of(step)`` gives a loss to descend.
+        """Step until the minutes are over or Ctrl-C; ``loss_of(step)`` gives a loss to descend.
+
+        However few the minutes are, one step is made; none where they are 0.
 
         ``measure`` is asked whenever the state is kept; its figures go to the log.
         """
@@ -110,7 +112,7 @@ class Run:
         with _progress() as bar, meter.running():
             task = bar.add_task("training", total=clock.budget, note="")
             try:
-                while clock.share < 1 or self.step == began:
+                while clock.share < 1 or (clock.budget and self.step == began):
                     with meter.part("forward and backward"):
                         loss = loss_of(self.step)
                         loss.backward()
@@ -205,7 +207,7 @@ class _Clock:
 
     @property
     def share(self) -> float:
-        return self.spent / self.budget
+        return self.spent / self.budget if self.budget else 1.0
 
     @property
     def lapped(self) -> float:
