@@ -1,7 +1,6 @@
 """The scripts in runs/, whole: every stage on the tiny preset, interrupted, carried to other machines, gone on with.
 
-A copy of the package stands for each machine, drawn shapes for the art. It takes a minute and a half of a processor,
-most of it twenty starts of Python; smaller it cannot be and still run every stage as a person does.
+Drawn shapes stand for the art. What takes time is not training but loading Python, which is therefore done once.
 """
 
 import json
@@ -37,27 +36,39 @@ def draw_art(cache):
         Atlas(keys, pixels).save(atlas_file(nouns, vocabulary.styles, cache))
 
 
-class Machine:
-    """A copy of the repository with an own run and an own cache; ``bag`` is what goes from one to the other."""
+@pytest.fixture
+def himmel(tmp_path):
+    """How himmel is called: a copy of the package, since a model is exported into it, loaded once for all commands."""
+    unneeded = shutil.ignore_patterns("__pycache__", "weights", "locales", "static", "templates")
+    shutil.copytree(ROOT / "src" / "himmel", tmp_path / "src" / "himmel", ignore=unneeded)
+    called, preloaded = tmp_path / "socket", Path(__file__).parent / "preloaded.py"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "src"), "OMP_NUM_THREADS": "1"}
+    server = subprocess.Popen([sys.executable, preloaded, "serve", called], env=environment, cwd=tmp_path)
+    while not called.exists():
+        assert server.poll() is None
+        time.sleep(0.05)
+    yield f"{sys.executable} -IS {preloaded} {called}"
+    server.kill()
+    server.wait()
 
-    def __init__(self, folder):
-        self.folder, self.run = folder, folder / "cache" / "run"
-        shutil.copytree(ROOT / "runs", folder / "runs")
-        unneeded = shutil.ignore_patterns("__pycache__", "weights", "locales", "static", "templates")
-        shutil.copytree(ROOT / "src" / "himmel", folder / "src" / "himmel", ignore=unneeded)
+
+class Machine:
+    """An own run and an own cache; the ``bag`` is what goes from one to the other."""
+
+    def __init__(self, folder, himmel):
+        self.himmel, self.run = himmel, folder / "run"
         self.environment = os.environ | {
-            "HIMMEL": f"{sys.executable} -m himmel",
+            "HIMMEL": himmel,
             "HIMMEL_CACHE": str(folder / "art"),
-            "PYTHONPATH": str(folder / "src"),
+            "TORCHINDUCTOR_CACHE_DIR": str(folder / "compiled"),
             "RUN": str(self.run),
             "NAME": "rehearsed",
-            "OMP_NUM_THREADS": "1",
         }
 
     def start(self, script, *stages, **variables):
         said = {name: str(value) for name, value in variables.items()}
         return subprocess.Popen(
-            ["sh", self.folder / "runs" / script, "--rehearse", *stages],
+            ["sh", ROOT / "runs" / script, "--rehearse", *stages],
             env=self.environment | said,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -90,7 +101,7 @@ class Machine:
 
     def clip(self, target):
         """A short clip of the exported model."""
-        command = [sys.executable, "-m", "himmel", "generate", "a penguin jumps on the beach", "--model", "rehearsed"]
+        command = [*self.himmel.split(), "generate", "a penguin jumps on the beach", "--model", "rehearsed"]
         settings = ["--seconds", "1", "--steps", "2", "--device", "cpu", "-o", str(target)]
         done = subprocess.run([*command, *settings], env=self.environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -102,12 +113,12 @@ def bag(tmp_path):
     return tmp_path / "bag"
 
 
-def test_the_recipe_for_a_card_on_three_machines(tmp_path, bag):
-    home = Machine(tmp_path / "home")
+def test_the_recipe_for_a_card_on_three_machines(tmp_path, himmel, bag):
+    home = Machine(tmp_path / "home", himmel)
     draw_art(tmp_path / "home" / "art")
     home.do("gpu.sh", "art", "words", OUT=bag)
 
-    card = Machine(tmp_path / "card")
+    card = Machine(tmp_path / "card", himmel)
     said = card.do("gpu.sh", "autoencoder", FROM=bag, OUT=bag)
     assert "| forward and backward |" in said and "TFLOP/s |" in said, "where the time went is printed"
     assert 0 < card.log("autoencoder")[-1]["utilisation"] < 1
@@ -116,7 +127,7 @@ def test_the_recipe_for_a_card_on_three_machines(tmp_path, bag):
     card.do("gpu.sh", "pictures", OUT=bag)
     assert card.steps("transformer") > before > 0, "the interrupted stage was gone on with"
 
-    other = Machine(tmp_path / "other")
+    other = Machine(tmp_path / "other", himmel)
     other.do("gpu.sh", "clips", "settle", "decoder", "turbo", "finish", "export", FROM=bag, OUT=bag)
     assert other.steps("transformer") > card.steps("transformer"), "what came back was gone on with"
     assert all(piece.stat().st_size <= 16 * 2**20 for piece in bag.iterdir())

@@ -38,7 +38,7 @@ LAPTOP = Preset(
     frames=49,
 )
 
-# For half hours of an H100, of which one lets the transformer see some fifteen tokens for each parameter, where twelve
+# For half hours of an H100, of which one lets the transformer see some thirteen tokens for each parameter, where twelve
 # layers of 640 would see three. 192 × 112 is twelve by seven tokens, near 16:9. Why: docs/howto/train-on-a-gpu.md.
 GPU = Preset(
     AutoencoderConfig(encoder=(64, 128, 320), decoder=(96, 192, 384)),
