@@ -1,10 +1,11 @@
 """One Python that has loaded everything, and a fork of it for every command: a start costs nothing then.
 
-``python preloaded.py serve SOCKET`` answers ``python preloaded.py SOCKET COMMAND…`` as ``himmel COMMAND…`` would, in the
-caller's folder, with its environment, its output and its signals. For tests that start himmel twenty times.
+``python preloaded.py serve SOCKET`` answers ``python preloaded.py SOCKET COMMAND…`` as ``himmel COMMAND…`` would, in
+the caller's folder, with its environment, its output and its signals. For tests that start himmel twenty times.
 """
 
 import array
+import importlib
 import json
 import os
 import signal
@@ -15,12 +16,10 @@ LONGEST = 1 << 20
 
 
 def serve(path):
-    import torch
-    import torch._dynamo  # what the first step of an optimiser loads
-
     from himmel.cli.app import main
 
-    torch.set_num_threads(1)
+    for loaded in ("himmel.training.sittings", "torch._dynamo"):  # an optimiser's first step loads the second
+        importlib.import_module(loaded)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the children are waited for by nobody but their callers
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(path)
@@ -33,6 +32,7 @@ def serve(path):
 
 
 def answer(calling, main):
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     said, (ancillary, *_), *_ = calling.recvmsg(LONGEST, socket.CMSG_SPACE(8))
     for mine, theirs in zip((1, 2), array.array("i", ancillary[2]), strict=True):
         os.dup2(theirs, mine)
