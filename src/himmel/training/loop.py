@@ -64,6 +64,8 @@ class Run:
         self.remembered_from = 0  # the step from which on the optimisers have seen gradients
         self.device = next(model.parameters()).device
         card = self.device.type == "cuda"
+        if card:
+            _compile_many_shapes()
         named = dict(model.named_parameters())
         learned = {name: p for name, p in named.items() if p.requires_grad}
         matrices = [p for name, p in learned.items() if _is_matrix(name, p)]
@@ -192,6 +194,13 @@ def keep_state(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, st
     part = path.with_suffix(".part")
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, metadata=metadata)
     part.replace(path)
+
+
+def _compile_many_shapes() -> None:
+    """Lengths of clips, what is known of them, teacher and student: more kinds of step than are compiled by default."""
+    import torch._dynamo.config
+
+    torch._dynamo.config.recompile_limit = 64
 
 
 class _Clock:
