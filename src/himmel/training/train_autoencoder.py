@@ -120,7 +120,7 @@ def _through(
     model: torch.nn.Module, pixels: Tensor, noise: float, change: Callable[[Tensor], Tensor] = as_it_is
 ) -> Tensor:
     assert isinstance(model, Autoencoder)
-    compiled = torch.is_grad_enabled() and pixels.device.type != "cpu"  # pays on cards, for what is repeated
+    compiled = torch.is_grad_enabled() and pixels.device.type == "cuda"  # pays on cards, for what is repeated
     encode, decode = (_compiled_encode, _compiled_decode) if compiled else (Autoencoder.encode, Autoencoder.decode)
     latents = on_sphere(change(encode(model, pixels)))
     deviation = noise * torch.rand(len(latents), 1, 1, 1, 1, device=latents.device)
