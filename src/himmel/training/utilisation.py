@@ -55,10 +55,10 @@ class Report:
     def figures(self) -> dict[str, Any]:
         """For a log: what ``table`` shows, as JSON can hold it."""
         return {
-            "utilisation": round(self.utilisation, 4),
-            "tflops_of_device": round(self.rate / 1e12, 3),
+            "utilisation": _short(self.utilisation),
+            "tflops_of_device": _short(self.rate / 1e12),
             "spent": {name: round(row.seconds, 2) for name, row in self.rows.items()},
-            "tflop": {name: round(row.flops / 1e12, 3) for name, row in self.rows.items() if row.flops},
+            "tflop": {name: _short(row.flops / 1e12) for name, row in self.rows.items() if row.flops},
         }
 
     def table(self) -> str:
@@ -270,6 +270,10 @@ def _leaves(made: Tensor) -> list[Tensor]:
             found.append(node.variable)
         queue += [following for following, _ in node.next_functions]
     return found
+
+
+def _short(number: float) -> float:
+    return float(f"{number:.3g}")
 
 
 def _finish(device: torch.device) -> None:
