@@ -9,7 +9,7 @@ import torch
 from himmel.backends import native
 from himmel.backends.native import NativeBackend
 from himmel.spec import VideoRequest
-from himmel.training import sittings, train_transformer
+from himmel.training import sittings
 from himmel.training.loop import Recipe
 from himmel.training.sittings import (
     Project,
@@ -42,8 +42,6 @@ def drawn_atlas(vocabulary, cache, size=32):
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.setattr(sittings, "atlas_for", drawn_atlas)
-    # Compiling takes longer than this whole test; what is computed is the same.
-    monkeypatch.setattr(train_transformer, "_compiled_errors", train_transformer._errors)
     named = Project.named("tiny", tmp_path / "run", tmp_path / "cache", torch.device("cpu"))
     return replace(named, vocabulary=replace(PLAIN, nouns=PLAIN.nouns[:4]))
 

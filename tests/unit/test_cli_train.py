@@ -1,6 +1,8 @@
 import pytest
+import torch
 
 from himmel.cli.app import main
+from himmel.training.loop import Recipe, Run
 
 
 @pytest.fixture
@@ -75,6 +77,9 @@ def test_an_export_becomes_a_model_of_its_name(sittings, tmp_path, capsys):
         (["train", "transformer", "--diet", "4x4"], "1, 5, 9, 13"),
         (["train", "transformer", "--diet", "5x0"], "FRAMESxCLIPS"),
         (["train", "export", "../up"], "small letters"),
+        (["train", "pack", "bag", "--part", "hands"], "autoencoder, text, transformer"),
+        (["train", "pack", "bag", "--part", "text"], "train it first"),
+        (["train", "unpack", "bag"], "himmel train pack"),
         (["train", "oracle", "--vocabulary", "klingon"], "laptop"),
         (["world", "preview", "--vocabulary", "klingon"], "laptop"),
         (["world", "preview", "--clips", "0"], "1 to 200"),
@@ -89,3 +94,16 @@ def test_every_bad_value_is_one_line_that_names_the_allowed_ones(tmp_path, monke
     assert err.count("\n") == 1
     assert allowed in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_packed_can_be_unpacked_into_another_run(tmp_path, capsys):
+    run = Run(torch.nn.Linear(2, 2), Recipe(tmp_path / "here" / "text", 0))
+    run.step = 7
+    run.save_now()
+    pack = ["train", "pack", str(tmp_path / "bag"), "--part", "text", "--run", str(tmp_path / "here")]
+    assert main(pack) == 0
+    [piece] = (tmp_path / "bag").iterdir()
+    assert capsys.readouterr().out == f"{piece}\n"
+    assert main(["train", "unpack", str(tmp_path / "bag"), "--run", str(tmp_path / "there")]) == 0
+    assert capsys.readouterr().out == "text\n"
+    assert Run(torch.nn.Linear(2, 2), Recipe(tmp_path / "there" / "text", 0)).step == 7

@@ -39,6 +39,7 @@ Cooldown = Annotated[
     ),
 ]
 RUN = Path("cache/run")
+PARTS = ("autoencoder", "text", "transformer", "turbo", "upsampler", "interpolator")
 
 
 @train.command("autoencoder")
@@ -107,7 +108,7 @@ def transformer(
 
     sizes = [_diet(text) for text in diet or ()]
     project = _project(preset, run, device)
-    diets = tuple(Diet(frames, clips) for frames, clips in sizes) or (Diet(project.preset.frames, 16),)
+    diets = tuple(Diet.of(frames, clips) for frames, clips in sizes) or (Diet.of(project.preset.frames, 16),)
     transformer_sitting(project, Recipe(run / "transformer", minutes, cooldown=cooldown), diets)
 
 
@@ -213,6 +214,47 @@ def begin(
 
     begin_from(_project(preset, run, "cpu"), folder_of(name))
     typer.echo(run)
+
+
+@train.command("pack")
+def pack(
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the pieces go.")],
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            parser=one_of("part", (*PARTS, "art")),
+            metavar="NAME",
+            help=f"What to pack: {', '.join(PARTS)}, art; may be given several times.",
+        ),
+    ] = None,
+    preset: PresetName = "laptop",
+    run: RunFolder = RUN,
+) -> None:
+    """Pack a run's parts, or the art, into pieces below 16 MiB, to go on from on another machine."""
+    from himmel.training.luggage import ART, pack_art, pack_run
+    from himmel.training.sittings import art_of
+
+    parts = part or list(PARTS)
+    pieces = pack_art(art_of(_project(preset, run, "cpu")), target) if ART in parts else []
+    if of_run := [name for name in parts if name != ART]:
+        pieces += pack_run(run, target, of_run, PARTS)
+    for piece in pieces:
+        typer.echo(piece)
+
+
+@train.command("unpack")
+def unpack(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the pieces are.")],
+    run: RunFolder = RUN,
+) -> None:
+    """Take over what 'himmel train pack' has packed, but for parts that are further here."""
+    from himmel.training.luggage import unpack as found
+    from himmel.training.luggage import unpack_art, unpack_run
+    from himmel.world.archives import cache_folder
+
+    carried = found(source)
+    for name in [*unpack_run(carried, run), *unpack_art(carried, cache_folder())]:
+        typer.echo(name)
 
 
 @train.command("export")

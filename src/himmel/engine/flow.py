@@ -91,7 +91,8 @@ def velocities(
     if ahead is not None:
         laid_out = torch.cat([ahead.latents, laid_out], 1)
     all_strides = None if strides is None else F.pad(strides, (before, 0))
-    order, visible = order.to(noisy.device), visible.to(noisy.device)
+    ahead_of_host = noisy.device.type == "cuda"  # its queue of work is not waited for
+    order, visible = (each.to(noisy.device, non_blocking=ahead_of_host) for each in (order, visible))
     return model(laid_out, all_levels, order, prompt, visible, strides=all_strides)[0][:, before:]
 
 

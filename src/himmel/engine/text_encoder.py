@@ -61,7 +61,7 @@ class Tokenizer:
 
     def __call__(self, prompts: Sequence[str], longest: int) -> Tensor:
         """Token numbers (B, L), each row begun by START and filled up with PAD; L is at most ``longest``."""
-        rows = [[START, *self.bpe.encode(prompt).ids][:longest] for prompt in prompts]
+        rows = [[START, *encoded.ids][:longest] for encoded in self.bpe.encode_batch(list(prompts))]
         width = max(map(len, rows))
         return torch.tensor([row + [PAD] * (width - len(row)) for row in rows])
 

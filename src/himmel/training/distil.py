@@ -16,6 +16,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 
 import torch
@@ -29,6 +30,7 @@ from himmel.engine.shapes import SPATIAL, TEMPORAL, Blocks, LatentShape
 from himmel.engine.streaming import CachedContext, Sampling, Stretches, Window, make
 from himmel.engine.tasks import Ahead, text_to_video, with_reference
 from himmel.engine.transformer import Prompt
+from himmel.training.data import sent
 from himmel.training.loop import Recipe, Run
 from himmel.training.masks import Known, draw_known
 from himmel.training.train_transformer import (
@@ -43,6 +45,7 @@ from himmel.training.train_transformer import (
     padded,
     taken_apart,
 )
+from himmel.training.utilisation import counted, part
 from himmel.world.caption import caption
 from himmel.world.scene import sample_scene
 
@@ -70,6 +73,11 @@ class Paths:
     ahead: Ahead | None
     captions: list[str]
     weight: Tensor
+
+    def first(self) -> Paths:
+        """Those of the first clip."""
+        ahead = None if self.ahead is None else Ahead(self.ahead.latents[:1], self.ahead.times)
+        return Paths(self.states[:, :1], self.past[:1], self.free, ahead, self.captions[:1], self.weight[:1])
 
 
 @dataclass(frozen=True)
@@ -99,12 +107,16 @@ def distil(teacher: Generator, training: TransformerTraining, diet: Diet, recipe
     made = teaching.paths()
     kept = deque((next(made) for _ in range(4)), maxlen=diet.kept)
     exam = teaching.exam()
-    by = torch.compile(velocities, dynamic=False) if recipe.minutes >= COMPILED_FROM else velocities
+    by = _compiled_velocities if device.type == "cuda" or recipe.minutes >= COMPILED_FROM else velocities
 
     def loss_of(step: int) -> Tensor:
         if step % diet.reuse == 0:
-            kept.append(next(made))
-        return stride_loss(student, training, random.choice(kept), by)
+            with part("the teacher's paths"):
+                kept.append(next(made))
+        paths = random.choice(kept)
+        shape = (paths.past.shape[1:], paths.ahead is not None)
+        counted(shape, len(paths.past), lambda: stride_loss(student, training, paths.first()))
+        return stride_loss(student, training, paths, by)
 
     def measure() -> dict[str, float]:
         with run.evaluated():
@@ -159,20 +171,24 @@ def _error(
     device = paths.past.device
     grid = schedule(GRID, student.config.shift)
     frames = torch.tensor(blocks.of_frame)
-    begins, ends, within = begins[:, frames], ends[:, frames], within[:, frames]
-    start = torch.lerp(grid[begins], grid[begins + 1], within).to(device)
-    stride = start - grid[ends].to(device)
-    rows = torch.arange(len(begins))[:, None]
-    columns = torch.arange(blocks.frames)[None]
-    part = within[..., None, None, None].to(device)
-    noisy = torch.lerp(paths.states[begins, rows, columns], paths.states[begins + 1, rows, columns], part)
+    begins, ends, within = (sent(each[:, frames], device) for each in (begins, ends, within))
+    grid = sent(grid, device)
+    start = torch.lerp(grid[begins], grid[begins + 1], within)
+    stride = start - grid[ends]
+    rows = torch.arange(len(begins), device=device)[:, None]
+    columns = torch.arange(blocks.frames, device=device)[None]
+    far = within[..., None, None, None]
+    noisy = torch.lerp(paths.states[begins, rows, columns], paths.states[begins + 1, rows, columns], far)
     target = (noisy - paths.states[ends, rows, columns]) / stride[..., None, None, None]
     with torch.autocast(device.type, torch.bfloat16):
-        prompt = student.read(padded(training.tokenizer, paths.captions).to(device))
+        prompt = student.read(sent(padded(training.tokenizer, paths.captions), device))
         clean = torch.zeros_like(start)
         told = start * paths.free, stride * paths.free
         found = by(student.transformer, noisy, told[0], paths.past, clean, prompt, paths.ahead, told[1])
     return ((found - target).square().mean(2) * paths.weight).mean() / paths.weight.mean()
+
+
+_compiled_velocities = torch.compile(velocities, dynamic=False)
 
 
 class _Teaching:
@@ -234,7 +250,8 @@ class _Teaching:
 
     def _states(self, past: Tensor, free: Tensor, ahead: Ahead | None, captions: list[str]) -> Tensor:
         """From noise down the teacher's guided flow; the sampler asks at every level, and every second one is kept."""
-        prompt = self.teacher.read(padded(self.training.tokenizer, [*captions, *[""] * len(captions)]).to(self.device))
+        both = [*captions, *[""] * len(captions)]
+        prompt = self.teacher.read(sent(padded(self.training.tokenizer, both), self.device))
         levels = schedule(GRID * BETWEEN, self.teacher.config.shift)
         x = torch.where(free[:, None, None, None] > 0, torch.randn_like(past), past)
         states = list[Tensor]()
@@ -249,8 +266,14 @@ class _Teaching:
     def _slope(self, x: Tensor, levels: Tensor, past: Tensor, ahead: Ahead | None, prompt: Prompt) -> Tensor:
         noisy, at, clean = (torch.cat([tensor, tensor]) for tensor in (x, levels.expand(len(x), -1), past))
         both = None if ahead is None else Ahead(torch.cat([ahead.latents] * 2), ahead.times)
+        nothing = torch.zeros_like(at)
+        first = None if ahead is None else Ahead(ahead.latents[:1], ahead.times)
+        known = 0 if ahead is None else len(ahead.times)
+        one = partial(velocities, self.teacher.transformer, noisy[:1], at[:1], clean[:1], nothing[:1], prompt.first(1))
+        counted(("slope", x.shape[1:], known), len(noisy), lambda: one(first))
+        velocities_of = _compiled_velocities if self.device.type == "cuda" else velocities
         with torch.autocast(self.device.type, torch.bfloat16):
-            found = velocities(self.teacher.transformer, noisy, at, clean, torch.zeros_like(at), prompt, both)
+            found = velocities_of(self.teacher.transformer, noisy, at, clean, nothing, prompt, both)
         conditional, unconditional = found.float().chunk(2)
         return guide(conditional, unconditional, self.teacher.config.guidance)
 

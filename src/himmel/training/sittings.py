@@ -31,7 +31,7 @@ from himmel.training.train_upsampler import UpsamplerTraining, train_upsampler
 from himmel.world.lexicon import build_words
 from himmel.world.portrait import casting
 from himmel.world.render import Renderer
-from himmel.world.sprites import Atlas, atlas_for
+from himmel.world.sprites import Atlas, art_files, atlas_for
 from himmel.world.vocabulary import VOCABULARIES, Vocabulary
 
 LICENCE = "Apache-2.0"
@@ -82,6 +82,7 @@ def autoencoder_sitting(project: Project, recipe: Recipe, clips: int, latents_st
         project.renderer(),
         clips,
         scene_frames=project.preset.frames,
+        pool=min(512, 32 * clips),
         latents_stay=latents_stay,
     )
     return train_autoencoder(project.preset.autoencoder, training, recipe, project.device)
@@ -132,6 +133,7 @@ def upsampler_sitting(project: Project, recipe: Recipe, clips: int) -> Run:
         preset.fps,
         clips,
         scene_frames=preset.frames,
+        pool=16 * clips,
     )
     return train_upsampler(UpsamplerConfig(), training, recipe, project.device)
 
@@ -147,8 +149,15 @@ def interpolator_sitting(project: Project, recipe: Recipe, clips: int) -> Run:
         preset.fps,
         clips,
         scene_frames=preset.frames,
+        pool=32 * clips,
     )
     return train_interpolator(InterpolatorConfig(), training, recipe, project.device)
+
+
+def art_of(project: Project) -> list[Path]:
+    """The files of the cache with the art of all sittings. Raises MissingAsset where it was not fetched."""
+    shown = (project.vocabulary, casting(project.vocabulary))
+    return list(dict.fromkeys(file for vocabulary in shown for file in art_files(vocabulary, project.cache)))
 
 
 def begin_from(project: Project, model: Path) -> None:

@@ -17,7 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from himmel.engine.text_encoder import TextConfig, TextEncoder, Tokenizer
+from himmel.training.data import sent
 from himmel.training.loop import Recipe, Run
+from himmel.training.utilisation import counted, part
 from himmel.world.caption import caption
 from himmel.world.scene import Scene, sample_scene
 from himmel.world.vocabulary import Vocabulary
@@ -43,14 +45,17 @@ def train_text(
     next_seed = iter(range(run.step * captions, VALIDATION_SEED))
 
     def examples(seeds: Sequence[int], rng: random.Random, held_out: bool) -> tuple[Tensor, Tensor]:
-        scenes = [sample_scene(vocabulary, seed, keep_held_out=held_out) for seed in seeds]
-        tokens = tokenizer([caption(scene, rng) for scene in scenes], config.longest)
-        return tokens.to(device), reader.truth(scenes).to(device)
+        with part("scenes"):
+            scenes = [sample_scene(vocabulary, seed, keep_held_out=held_out) for seed in seeds]
+        with part("captions"):
+            tokens = tokenizer([caption(scene, rng) for scene in scenes], config.longest)
+        return sent(tokens, device), sent(reader.truth(scenes), device)
 
     exam = examples(range(VALIDATION_SEED, VALIDATION_SEED + 512), random.Random(0), True)
 
     def loss_of(step: int) -> Tensor:
         tokens, truth = examples([next(next_seed) for _ in range(captions)], writer, False)
+        counted(tokens.shape[1:], len(tokens), lambda: reader.loss(tokens[:1], truth[:1]))
         return reader.loss(tokens, truth)
 
     def measure() -> dict[str, float]:

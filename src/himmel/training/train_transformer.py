@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +21,10 @@ from himmel.engine.model import Generator, GeneratorConfig
 from himmel.engine.shapes import SPATIAL, TEMPORAL, Blocks, ClipShape
 from himmel.engine.tasks import AHEAD, REFERENCE, Ahead
 from himmel.engine.text_encoder import PAD, TextEncoder, Tokenizer
-from himmel.training.data import Pool
+from himmel.training.data import Pool, at_once, portion_for, sent
 from himmel.training.loop import Recipe, Run
 from himmel.training.masks import Known, draw_known
+from himmel.training.utilisation import counted, part
 from himmel.world.caption import caption
 from himmel.world.lexicon import caption_corpus
 from himmel.world.portrait import naming, portrait
@@ -33,7 +36,7 @@ UNPROMPTED = 0.1  # share of clips whose caption is dropped, for classifier-free
 FIRST_FRAME_WEIGHT = 2.0  # the picture that everything else goes on from
 ACTOR_WEIGHT = 3.0  # how much more a latent counts that actors cover: they are small, and all eyes are on them
 CAPTION_TOKENS = 32  # all captions are brought to this length: compiled code wants one shape
-COMPILED_FROM = 8.0  # minutes; a shorter sitting would be over before compiling has paid
+COMPILED_FROM = 8.0  # minutes on a CPU; a shorter sitting would be over before compiling has paid
 CAST = 0.25  # share of the steps whose clips come with a portrait of their actor
 CAST_POOL = 0.5  # how many of their clips are kept, for each of the others
 VALIDATION_SEED = 2 * 10**9
@@ -50,6 +53,11 @@ class Diet:
     batch: int
     pool: int = 1024
     reuse: float = 6.0
+
+    @classmethod
+    def of(cls, frames: int, batch: int) -> Diet:
+        """With as large a pool as a batch needs: some hundred clips at least, so that neighbours differ."""
+        return cls(frames, batch, pool=max(4 * batch, min(cls.pool, 64 * batch)))
 
 
 @dataclass(frozen=True)
@@ -90,30 +98,41 @@ def train_transformer(
     writer = random.Random(run.step)
     pools = [
         Pool(
-            training.vocabulary, ClipEncoder(training, diet, device), diet.pool, diet.reuse, (run.step + 1) * 10**4 + n
+            training.vocabulary,
+            ClipEncoder(training, diet, device),
+            diet.pool,
+            diet.reuse,
+            (run.step + 1) * 10**4 + n,
+            portion_for(device, diet.frames, diet.pool),
         )
         for n, diet in enumerate(training.diets)
     ]
     largest = max(training.diets, key=lambda diet: diet.batch * diet.frames)
+    kept = max(largest.batch, round(CAST_POOL * largest.pool))
     characters = Pool(
         training.cast,
         CastEncoder(training, largest, device),
-        max(largest.batch, round(CAST_POOL * largest.pool)),
+        kept,
         largest.reuse,
         (run.step + 1) * 10**4 + len(pools),
+        portion_for(device, largest.frames, kept),
     )
     exam, cast_exam = _Exam(training, device), _Exam(training, device, cast=True)
     # Compiled, a step takes two thirds of the time, and every kind of step half a minute to two to begin with.
-    errors_of = torch.compile(_errors, dynamic=False) if recipe.minutes >= COMPILED_FROM else _errors
+    compiled = device.type == "cuda" or recipe.minutes >= COMPILED_FROM
+    errors_of = torch.compile(_errors, dynamic=False) if compiled else _errors
 
     def loss_of(step: int) -> Tensor:
         turn, shown = step % len(pools), writer.random() < CAST
         scenes, made = characters.batch(largest.batch) if shown else pools[turn].batch(training.diets[turn].batch)
-        said = [training.said(scene, writer, shown) for scene in scenes]
+        with part("captions"):
+            said = [training.said(scene, writer, shown) for scene in scenes]
         captions = ["" if writer.random() < UNPROMPTED else text for text in said]
         made = made.to(device).float()
-        known = draw_known(made.shape[1] - shown, writer)
-        return _loss(errors_of, generator, training.tokenizer, captions, made, replace(known, portrait=shown))
+        known = replace(draw_known(made.shape[1] - shown, writer), portrait=shown)
+        one = partial(_loss, _errors, generator, training.tokenizer, captions[:1], made[:1], known)
+        counted((made.shape[1:], bool(known.ahead), shown), len(made), one)
+        return _loss(errors_of, generator, training.tokenizer, captions, made, known)
 
     def measure() -> dict[str, float]:
         with run.evaluated():
@@ -124,7 +143,10 @@ def train_transformer(
                 "validation_portrait": cast_exam.take(generator, PORTRAIT),
             }
 
-    run.train(loss_of, measure)
+    with ExitStack() as stack:
+        for pool in (*pools, characters):
+            stack.callback(pool.close)
+        run.train(loss_of, measure)
     return run
 
 
@@ -143,14 +165,17 @@ def _loss(
     latents, pictures, coverage, portraits = taken_apart(made, known)
     batch, frames = latents.shape[:2]
     device, blocks = latents.device, Blocks(frames, generator.config.transformer.block)
-    tokens = padded(tokenizer, captions).to(device)
-    levels, context = training_levels(batch, blocks).to(device), context_levels(batch, frames).to(device)
+    tokens = sent(padded(tokenizer, captions), device)
+    levels, context = training_levels(batch, blocks), sent(context_levels(batch, frames), device)
     weight = 1 + ACTOR_WEIGHT * coverage
     weight[:, 0] *= FIRST_FRAME_WEIGHT
-    levels[:, known.frames] = 0
-    weight[:, known.frames] = 0
-    if not weight.any():  # all was known
+    free = torch.ones(frames)
+    free[list(known.frames)] = 0
+    if free.any():
+        levels, weight = levels * free, weight * sent(free, device)[:, None, None]
+    else:  # all was known
         weight, levels = torch.ones_like(weight), torch.ones_like(levels)
+    levels = sent(levels, device)
     ahead = ahead_of(latents, pictures, known, portraits)
     errors = errors_of(generator, latents, torch.randn_like(latents), levels, context, tokens, ahead)
     return (errors * weight).mean() / weight.mean()
@@ -240,18 +265,24 @@ class ClipEncoder:
 
     @torch.inference_mode()
     def __call__(self, scenes: Sequence[Scene]) -> Tensor:
-        chunks = [scenes[i : i + 32] for i in range(0, len(scenes), 32)]
-        return torch.cat([self._encode(chunk) for chunk in chunks]).cpu()
+        most = at_once(self.device, self.frames)
+        chunks = [scenes[i : i + most] for i in range(0, len(scenes), most)]
+        return torch.cat([self._encode(chunk) for chunk in chunks])
 
     def _encode(self, scenes: Sequence[Scene]) -> Tensor:
-        picture = self.training.renderer.render_with_coverage(scenes, self.frames).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            latents = self.training.autoencoder.encode(picture[:, :, :3])
-            alone = self.training.autoencoder.encode(picture[:, ::TEMPORAL, :3].flatten(0, 1)[:, None])
+        with part("rendering"):
+            picture = self.training.renderer.render_with_coverage(scenes, self.frames).to(self.device)
+        with part("encoding"), torch.autocast(self.device.type, torch.bfloat16):
+            counted(("encoding", self.frames), len(scenes), lambda: self._latents(picture[:1, :, :3])[1])
+            latents, alone = self._latents(picture[:, :, :3])
         coverage = F.avg_pool2d(picture[:, :, 3], SPATIAL)
         later = coverage[:, 1:].unflatten(1, (-1, TEMPORAL)).mean(2)
         pictures = alone.unflatten(0, (len(scenes), -1))[:, :, 0]
         return torch.cat([latents, pictures, torch.cat([coverage[:, :1], later], 1)[:, :, None]], 2).half()
+
+    def _latents(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        encode = self.training.autoencoder.encode
+        return encode(pixels), encode(pixels[:, ::TEMPORAL].flatten(0, 1)[:, None])
 
 
 class CastEncoder(ClipEncoder):

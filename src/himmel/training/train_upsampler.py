@@ -10,17 +10,19 @@ Shape legend: B clips, T frames, h × w small pixels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from himmel.engine.autoencoder import Autoencoder, on_sphere
 from himmel.engine.upsampler import FACTOR, Upsampler, UpsamplerConfig
-from himmel.training.data import Pool
+from himmel.training.data import Pool, portion_for
 from himmel.training.loop import Recipe, Run
 from himmel.training.train_autoencoder import LATENT_NOISE, VALIDATION_SEED, psnr
+from himmel.training.utilisation import counted, part
 from himmel.world.render import Renderer
 from himmel.world.scene import Scene, sample_scene
 from himmel.world.sprites import Atlas
@@ -59,7 +61,14 @@ def train_upsampler(config: UpsamplerConfig, training: UpsamplerTraining, recipe
     torch.manual_seed(0)
     run = Run(Upsampler(config).to(device), recipe)
     maker = _Maker(training, device)
-    pool = Pool(training.vocabulary, maker.examples, training.pool, training.reuse, run.step * 100)
+    pool = Pool(
+        training.vocabulary,
+        maker.examples,
+        training.pool,
+        training.reuse,
+        run.step * 100,
+        portion_for(device, FACTOR**2 * FRAMES, training.pool),
+    )
     dice = torch.Generator().manual_seed(run.step)
     held = maker.examples(_validation(training))
 
@@ -67,10 +76,8 @@ def train_upsampler(config: UpsamplerConfig, training: UpsamplerTraining, recipe
         examples = _cropped(pool.batch(training.clips)[1], training.crop, dice).to(device)
         small, large = _parted(examples, spoiled=step % 2 == 0)
         before = _past(small, dice)
-        # Half precision is two to three times as fast, on graphics cards and on the CPUs that know bfloat16.
-        with torch.autocast(device.type, torch.bfloat16):
-            made = run.model(small[:, 1:].flatten(0, 1), before.flatten(0, 1))
-        return enlarging_loss(made.float().unflatten(0, (len(small), -1)), large[:, 1:])
+        counted(small.shape[1:], len(small), lambda: _loss(run.model, small[:1], before[:1], large[:1]))
+        return _loss(run.model, small, before, large)
 
     def measure() -> dict[str, float]:
         figures = {}
@@ -81,8 +88,16 @@ def train_upsampler(config: UpsamplerConfig, training: UpsamplerTraining, recipe
                 figures[name] = psnr(made, large[:, 1:].flatten(0, 1))
         return figures
 
-    run.train(loss_of, measure)
+    with closing(pool):
+        run.train(loss_of, measure)
     return run
+
+
+def _loss(model: nn.Module, small: Tensor, before: Tensor, large: Tensor) -> Tensor:
+    # Half precision is two to three times as fast, on graphics cards and on the CPUs that know bfloat16.
+    with torch.autocast(small.device.type, torch.bfloat16):
+        made = model(small[:, 1:].flatten(0, 1), before.flatten(0, 1))
+    return enlarging_loss(made.float().unflatten(0, (len(small), -1)), large[:, 1:])
 
 
 def enlarging_loss(made: Tensor, true: Tensor) -> Tensor:
@@ -118,7 +133,8 @@ class _Maker:
         }
 
     def examples(self, scenes: Sequence[Scene]) -> Tensor:
-        return torch.cat([self._some(scenes[i : i + AT_ONCE]) for i in range(0, len(scenes), AT_ONCE)])
+        with part("rendering"):
+            return torch.cat([self._some(scenes[i : i + AT_ONCE]) for i in range(0, len(scenes), AT_ONCE)])
 
     @torch.inference_mode()
     def _some(self, scenes: Sequence[Scene]) -> Tensor:
@@ -131,7 +147,7 @@ class _Maker:
         every_other = (torch.arange(len(scenes), device=self.device) % 2 == 0)[:, None, None, None, None]
         spoiled = self._through(torch.where(every_other, small, drawn))
         folded = F.pixel_unshuffle(large, FACTOR)
-        return (torch.cat([folded, small, spoiled], 2) * 255).round().byte().cpu()
+        return (torch.cat([folded, small, spoiled], 2) * 255).round().byte()
 
     def _through(self, small: Tensor) -> Tensor:
         latents = self.training.autoencoder.encode(small)

@@ -72,9 +72,7 @@ def build_panoramas(keys: Iterable[str], cache: Path, height: int = 256) -> dict
     unknown = [key for key in keys if key not in PANORAMAS]
     if unknown:
         raise BadRequest(f"unknown panoramas: {', '.join(unknown)}; known: {', '.join(PANORAMAS)}")
-    told = [PANORAMAS_VERSION, height, ARCHIVES["panoramas"].sha256, [(key, repr(PANORAMAS[key])) for key in keys]]
-    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
-    path = cache / f"panoramas-{digest}.safetensors"
+    path = panoramas_file(keys, cache, height)
     if path.exists():
         return _load(path)
     files = read_files(ARCHIVES["panoramas"], cache, {PANORAMAS[key].path for key in keys})
@@ -99,6 +97,18 @@ def draw_windows(strip: torch.Tensor, seeds: Sequence[int], width: int) -> torch
     starts = [int(torch.randint(around, (), generator=torch.Generator().manual_seed(seed))) for seed in seeds]
     columns = (torch.tensor(starts, device=strip.device)[:, None] + torch.arange(width, device=strip.device)) % around
     return strip[:, :, columns].permute(2, 0, 1, 3)
+
+
+def panoramas_file(keys: Iterable[str], cache: Path, height: int = 256) -> Path:
+    """Where ``build_panoramas`` keeps these strips."""
+    told = [
+        PANORAMAS_VERSION,
+        height,
+        ARCHIVES["panoramas"].sha256,
+        [(key, repr(PANORAMAS[key])) for key in sorted(keys)],
+    ]
+    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    return cache / f"panoramas-{digest}.safetensors"
 
 
 def tone_mapped(light: np.ndarray, exposure: float = 1.0) -> np.ndarray:

@@ -23,7 +23,7 @@ from himmel.errors import BadRequest, MissingAsset
 from himmel.world.archives import ARCHIVES, fetch
 from himmel.world.artwork import find, rasterise
 from himmel.world.nouns import DRAWING_STYLES, NOUNS
-from himmel.world.panoramas import PANORAMAS, build_panoramas
+from himmel.world.panoramas import PANORAMAS, build_panoramas, panoramas_file
 from himmel.world.restyle import RESTYLED
 from himmel.world.vocabulary import Vocabulary
 
@@ -91,7 +91,7 @@ def build_atlas(nouns: Sequence[str], styles: Sequence[str], cache: Path, size: 
     unknown = [noun for noun in nouns if noun not in NOUNS]
     if unknown:
         raise BadRequest(f"unknown nouns: {', '.join(unknown)}; known: {', '.join(NOUNS)}")
-    path = cache / f"atlas-{_digest(nouns, styles, size)}.safetensors"
+    path = atlas_file(nouns, styles, cache, size)
     if path.exists():
         return Atlas.load(path)
     pictures = {style: _pictures(style, nouns, cache, size) for style in styles}
@@ -100,6 +100,22 @@ def build_atlas(nouns: Sequence[str], styles: Sequence[str], cache: Path, size: 
     atlas = Atlas(keys, pixels)
     atlas.save(path)
     return atlas
+
+
+def atlas_file(nouns: Sequence[str], styles: Sequence[str], cache: Path, size: int = 128) -> Path:
+    """Where ``build_atlas`` keeps the pictures of these nouns in these styles."""
+    return cache / f"atlas-{_digest(nouns, styles, size)}.safetensors"
+
+
+def art_files(vocabulary: Vocabulary, cache: Path) -> list[Path]:
+    """The files of the cache that hold all the art of a vocabulary, made where they are not there yet.
+
+    Raises MissingAsset where the art was not fetched.
+    """
+    atlas_for(vocabulary, cache)
+    photographed = [setting for setting in vocabulary.settings if setting in PANORAMAS]
+    files = [atlas_file(tuple(dict.fromkeys(vocabulary.nouns)), vocabulary.styles, cache)]
+    return [*files, panoramas_file(photographed, cache)] if photographed else files
 
 
 def fitted(picture: Image.Image, size: int) -> Image.Image:

@@ -57,7 +57,8 @@ def test_the_next_step_after_a_resume_is_the_step_that_would_have_come(tmp_path)
     run.train(loss_with(run), dict)
     again = run_in(tmp_path)
     for each in (run, again):
-        each._advance(loss_with(each)(0), 1.0)
+        loss_with(each)(0).backward()
+        each._advance(1.0)
     assert torch.allclose(again.model.matrix.weight, run.model.matrix.weight, atol=1e-6)
 
 
@@ -75,3 +76,18 @@ def test_the_average_lags_behind(tmp_path):
     assert not torch.equal(run.averaged["matrix.weight"], run.model.matrix.weight)
     run.restart_from_average()
     assert torch.equal(run.averaged["matrix.weight"], run.model.matrix.weight)
+
+
+def test_a_sitting_makes_a_step_however_short_it_is(tmp_path):
+    run = run_in(tmp_path, minutes=1e-9)
+    run.train(loss_with(run), dict)
+    assert run.step == 1
+    assert Recipe(None, 1, cooldown=0, warmup_steps=1).rate(2.0, 5) == 1.0, "nor do rates fall that never fall"
+
+
+def test_the_log_ends_with_where_the_time_went(tmp_path):
+    run = run_in(tmp_path)
+    run.train(loss_with(run), dict)
+    last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert {"optimiser", "forward and backward", "measuring", "saving"} <= set(last["spent"])
+    assert last["tflops_of_device"] > 0
