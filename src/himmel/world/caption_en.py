@@ -20,8 +20,8 @@ MASS = (
     "broccoli", "butter", "champagne", "chocolate", "DNA", "garlic", "honey", "juice", "lavender", "lettuce",
     "lightning", "milk", "noodle soup", "oden", "parchment", "pasta", "popcorn", "ramen", "rice", "sake", "sakura",
     "salt", "shaved ice", "soap", "spaghetti", "sun cream", "sushi", "tea", "tempura", "thread", "toilet paper",
-    "yerba mate", "bok choy", "mate tea", "meat on the bone", "bubble tea", "boba tea", "beer", "wine", "bowling", "lotion",
-    "Santa", "Father Christmas",
+    "yerba mate", "bok choy", "mate tea", "meat on the bone", "bubble tea", "boba tea", "beer", "wine", "bowling",
+    "lotion", "Santa", "Father Christmas",
 )  # fmt: skip
 ALWAYS_MANY = (
     "glasses", "spectacles", "sunglasses", "scissors", "grapes", "cherries",
