@@ -95,7 +95,7 @@ def test_weak_german_nouns_take_their_ending_in_every_case() -> None:
 
 def test_counters_are_known_and_fit_the_kind() -> None:
     fitting = {
-        "person": {"人"},
+        "person": {"人", "体"},
         "walker": {"匹", "頭", "羽"},
         "flyer": {"匹", "頭", "羽"},
         "swimmer": {"匹", "頭", "羽", "人"},
