@@ -228,6 +228,10 @@ def plural(key: str, name: str) -> str:
         return noun.en_plural
     if name in MASS + ALWAYS_MANY or name.endswith("craft"):
         return name
+    if found := re.match(r"(.+?) ((?:of|on|in|with|doing|and) .+)", name):  # bunch of flowers: bunches of flowers
+        return f"{plural(key, found[1])} {found[2]}"
+    if re.search(r"(?<!hu)man$", name):  # fireman, old woman
+        return name[:-2] + "en"
     if name.endswith(("s", "sh", "ch", "x", "z")):
         return name + "es"
     if name.endswith("y") and name[-2] not in "aeiou":

@@ -28,13 +28,13 @@ MEDIUM_NOUNS = (
 # 200 nouns: half an hour of a graphics card.
 LARGE_NOUNS = (
     *MEDIUM_NOUNS,
-    "sheep", "goat", "donkey", "zebra", "deer", "camel", "hippopotamus", "rhinoceros", "gorilla", "leopard", "mouse",
+    "sheep", "jellyfish", "donkey", "zebra", "deer", "camel", "hippopotamus", "llama", "gorilla", "leopard", "mouse",
     "squirrel", "hedgehog", "bat", "sloth", "swan", "peacock", "parrot", "eagle", "rooster", "lizard", "snake",
     "dragon", "tyrannosaurus", "dolphin", "shark", "seal", "squid", "lobster", "caterpillar", "ant", "ladybird",
     "spider", "lion", "bear", "fox", "panda", "frog", "unicorn",
     "boy", "girl", "cook", "farmer", "police_officer", "detective", "construction_worker", "scientist", "painter",
     "juggler", "princess", "fairy", "mermaid", "superhero", "skier", "snowboarder", "surfer", "doctor", "teacher",
-    "pilot", "woman_astronaut", "ninja", "pedestrian", "wheelchair_user", "santa",
+    "pilot", "singer", "ninja", "pedestrian", "wheelchair_user", "santa",
     "tractor", "ambulance", "fire_engine", "police_car", "taxi", "racing_car", "tram", "scooter", "skateboard", "canoe",
     "speedboat", "bullet_train", "ufo", "parachute",
     "strawberry", "cherries", "grapes", "lemon", "watermelon", "pineapple", "carrot", "corn", "tomato", "bread",

@@ -43,8 +43,7 @@ def test_a_tier_is_whole_by_itself(tier: str) -> None:
 
 def test_heads_come_late_and_variants_last() -> None:
     assert not any(NOUNS[key].face_only for key in MEDIUM_NOUNS)
-    figures = {key.removeprefix("woman_") for key in LARGE_NOUNS if key.startswith("woman_")}
-    assert figures == {"astronaut"}
+    assert not any(key.startswith("woman_") for key in LARGE_NOUNS)
 
 
 def test_the_shipped_model_s_vocabulary_is_what_its_weights_learned() -> None:
