@@ -27,6 +27,31 @@ def fetch() -> None:
     fetch(cache_folder(), typer.echo)
 
 
+@world.command("nouns")
+def nouns(
+    vocabulary: Annotated[
+        str, typer.Option(metavar="NAME", help="Whose nouns: a tier is all that it teaches.")
+    ] = "full",
+    left_out: Annotated[bool, typer.Option("--left-out", help="Instead: what is not shown, and why.")] = False,
+) -> None:
+    """List the nouns that a vocabulary teaches, by kind; or what the drawing styles hold and the world leaves out."""
+    from himmel.world.left_out import left_out as reasons
+    from himmel.world.nouns import KINDS, NOUNS
+    from himmel.world.vocabulary import VOCABULARIES
+
+    v = VOCABULARIES[one_of("vocabulary", tuple(VOCABULARIES))(vocabulary)]
+    listed: dict[str, list[str]] = {} if left_out else {kind: [] for kind in KINDS}
+    if left_out:
+        for concept in reasons():
+            listed.setdefault(concept.why, []).append(concept.name)
+    else:
+        for noun in map(NOUNS.__getitem__, v.nouns):
+            listed[noun.kind].append(noun.en)
+    for heading, names in listed.items():
+        typer.echo(f"{heading} ({len(names)}): {', '.join(names)}")
+    typer.echo(f"{sum(map(len, listed.values()))} in all")
+
+
 @world.command("preview")
 def preview(
     output: Annotated[

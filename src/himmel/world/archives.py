@@ -1,6 +1,6 @@
 """The archives that the art comes in: which, whose, by which pin, and how a file is read out of one.
 
-Owns: the pinned list of packages, fetching them through the registry's ordinary client, their checksums.
+Owns: the pinned list of packages, fetching them through each registry's ordinary client, their checksums.
 Knows nothing of nouns, pictures or licences of single assets (``nouns``, ``sprites``, ``credits``).
 """
 
@@ -10,8 +10,10 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +23,18 @@ from himmel.errors import FetchFailed, MissingAsset
 
 @dataclass(frozen=True)
 class Archive:
-    """One npm package at one version; ``sha256`` is of the archive as the registry serves it."""
+    """One package at one version; ``sha256`` is of the archive as its ``registry``, npm or PyPI, serves it."""
 
     package: str
     version: str
     sha256: str
+    registry: str = "npm"
 
     @property
     def file_name(self) -> str:
-        """The name under which ``npm pack`` leaves it."""
+        """The name under which ``npm pack`` or ``pip download`` leaves it."""
+        if self.registry == "PyPI":
+            return f"{self.package}-{self.version}-py3-none-any.whl"
         return f"{self.package.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
 
 
@@ -52,6 +57,9 @@ ARCHIVES: dict[str, Archive] = {
         "@iconify-json/twemoji", "1.2.5", "19046dff7d8707ce96212ec86468b36ac5f8e60409629dd13f809265c6d0ebb7"
     ),
     "panoramas": Archive("@pmndrs/assets", "1.7.0", "152bd218a3390703f184f0c6ce16e73c8f0a87f32d38530d418a09d33d8208dc"),
+    "walk_cycles": Archive(
+        "arcade", "3.3.3", "25f4e0e5b8bcbe7a7d087c0a23b19e9f423b0c70ec00945c8712c9a3e541ebd2", registry="PyPI"
+    ),
 }
 
 
@@ -63,7 +71,7 @@ def cache_folder() -> Path:
 def fetch(cache: Path, progress: Callable[[str], None] = lambda line: None) -> None:
     """Bring every archive that the cache lacks, and check all of them.
 
-    ``progress`` receives one line per archive. Raises FetchFailed where npm is missing, where a download
+    ``progress`` receives one line per archive. Raises FetchFailed where npm or pip is missing, where a download
     fails, or where a checksum is not the pinned one; a wrong download is not left in the cache.
     """
     folder = cache / "archives"
@@ -86,6 +94,9 @@ def read_files(archive: Archive, cache: Path, wanted: set[str]) -> dict[str, byt
     if not path.exists():
         raise MissingAsset(f"{archive.package} {archive.version}")
     _verify(archive, path)
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as wheel:
+            return {name: wheel.read(name) for name in wanted & set(wheel.namelist())}
     found: dict[str, bytes] = {}
     with tarfile.open(path) as tar:
         for member in tar:
@@ -97,19 +108,31 @@ def read_files(archive: Archive, cache: Path, wanted: set[str]) -> dict[str, byt
 
 def _pack(archive: Archive, folder: Path) -> None:
     """Download one archive beside its place and move it there only when its checksum is right."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise FetchFailed("npm is needed to fetch the art of the training world; install Node.js and try again")
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        name = f"{archive.package}@{archive.version}"
-        command = [npm, "pack", name, "--pack-destination", scratch, "--ignore-scripts", "--silent"]
+        command, said = _pip(archive, scratch) if archive.registry == "PyPI" else _npm(archive, scratch)
         done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
         fresh = Path(scratch) / archive.file_name
         if done.returncode or not fresh.exists():
             why = (done.stderr or done.stdout).strip().splitlines()
-            raise FetchFailed(f"'npm pack {name}' failed: {why[-1] if why else 'no message'}; try again when online")
+            raise FetchFailed(f"'{said}' failed: {why[-1] if why else 'no message'}; try again when online")
         _verify(archive, fresh)
         fresh.replace(folder / archive.file_name)
+
+
+def _npm(archive: Archive, scratch: str) -> tuple[list[str], str]:
+    """The command that downloads a package from npm, and how it is spoken of."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise FetchFailed("npm is needed to fetch the art of the training world; install Node.js and try again")
+    name = f"{archive.package}@{archive.version}"
+    return [npm, "pack", name, "--pack-destination", scratch, "--ignore-scripts", "--silent"], f"npm pack {name}"
+
+
+def _pip(archive: Archive, scratch: str) -> tuple[list[str], str]:
+    """As ``_npm``, from PyPI: the wheel alone; nothing is installed and nothing of it is run."""
+    name = f"{archive.package}=={archive.version}"
+    options = ["--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "--quiet", "--dest", scratch]
+    return [sys.executable, "-m", "pip", "download", name, *options], f"pip download {name}"
 
 
 def _verify(archive: Archive, path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from PIL import Image
 
 from himmel.errors import MissingAsset
+from himmel.world import walks
 from himmel.world.archives import ARCHIVES, read_files
 from himmel.world.nouns import Noun
 
@@ -25,7 +26,7 @@ class Artwork:
     """One picture as published.
 
     ``path`` is its file in the archive; a picture that shares a file with others has its name behind a
-    ``#``. ``data`` is a WebP file, or, where ``box`` (left, top, width, height) is given, the inside of an
+    ``#``. ``data`` is a WebP or PNG file, or, where ``box`` (left, top, width, height) is given, the inside of an
     SVG drawing.
     """
 
@@ -35,15 +36,31 @@ class Artwork:
 
 
 def find(style: str, nouns: Iterable[Noun], cache: Path) -> dict[str, Artwork]:
-    """The pictures of these nouns in one drawing style, by noun key.
+    """The pictures of these nouns in one drawing style, by noun key; those that walk are found by ``find_walks``.
 
     Raises MissingAsset where the archive was not fetched or holds no such picture.
     """
-    found = _find_webp(list(nouns), cache) if style == "3d" else _find_svg(style, list(nouns), cache)
+    still = [noun for noun in nouns if not walks.walks(noun.key, style)]
+    found = _find_webp(still, cache) if style == "3d" else _find_svg(style, still, cache) if still else {}
     for key, artwork in found.items():
         if artwork is None:
             raise MissingAsset(f"the picture of '{key}' in style '{style}'")
     return {key: artwork for key, artwork in found.items() if artwork}
+
+
+def find_walks(style: str, nouns: Iterable[Noun], cache: Path) -> dict[str, list[Artwork]]:
+    """The characters among these nouns that have a walk cycle in a style, by key: standing, then frame by frame.
+
+    Raises MissingAsset where the archive was not fetched or lacks a frame.
+    """
+    wanted = {noun.key: walks.paths(noun.key) for noun in nouns if walks.walks(noun.key, style)}
+    if not wanted:
+        return {}
+    files = read_files(ARCHIVES[walks.ARCHIVE], cache, {path for paths in wanted.values() for path in paths})
+    for key, paths in wanted.items():
+        if set(paths) - set(files):
+            raise MissingAsset(f"the walk cycle of '{key}'")
+    return {key: [Artwork(path, files[path]) for path in paths] for key, paths in wanted.items()}
 
 
 def rasterise(artwork: Artwork, size: int) -> Image.Image:

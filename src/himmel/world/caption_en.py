@@ -15,8 +15,19 @@ from himmel.world.phrases import Extras, cut, phrases, pick, synonyms
 from himmel.world.scene import Actor, Scene
 
 # Names that take no article: what is not counted, and what is always many.
-MASS = ("bread", "cheese", "coffee", "corn", "maize", "yarn", "cattle", "luggage", "earth", "planet earth", "Saturn")
-ALWAYS_MANY = ("glasses", "spectacles", "sunglasses", "scissors", "grapes", "cherries")
+MASS = (
+    "bread", "cheese", "coffee", "corn", "maize", "yarn", "cattle", "luggage", "earth", "planet earth", "Saturn",
+    "broccoli", "butter", "champagne", "chocolate", "DNA", "garlic", "honey", "juice", "lavender", "lettuce",
+    "lightning", "milk", "noodle soup", "oden", "parchment", "pasta", "popcorn", "ramen", "rice", "sake", "sakura",
+    "salt", "shaved ice", "soap", "spaghetti", "sun cream", "sushi", "tea", "tempura", "thread", "toilet paper",
+    "yerba mate", "bok choy", "mate tea", "meat on the bone", "bubble tea", "boba tea", "beer", "wine", "bowling",
+    "lotion", "Santa", "Father Christmas",
+)  # fmt: skip
+ALWAYS_MANY = (
+    "glasses", "spectacles", "sunglasses", "scissors", "grapes", "cherries",
+    "ballet shoes", "blueberries", "chopsticks", "comedy masks", "french fries", "fries", "gloves", "goggles",
+    "headphones", "jeans", "maracas", "mittens", "pancakes", "piano keys", "scales", "shorts", "socks", "trousers",
+)  # fmt: skip
 NUMBERS = ("no", "one", "two", "three", "four")
 P_DEFINITE = 0.06  # how often "the penguin" instead of "a penguin"
 STARTS = (
@@ -217,6 +228,10 @@ def plural(key: str, name: str) -> str:
         return noun.en_plural
     if name in MASS + ALWAYS_MANY or name.endswith("craft"):
         return name
+    if found := re.match(r"(.+?) ((?:of|on|in|with|doing|and) .+)", name):  # bunch of flowers: bunches of flowers
+        return f"{plural(key, found[1])} {found[2]}"
+    if re.search(r"(?<!hu)man$", name):  # fireman, old woman
+        return name[:-2] + "en"
     if name.endswith(("s", "sh", "ch", "x", "z")):
         return name + "es"
     if name.endswith("y") and name[-2] not in "aeiou":

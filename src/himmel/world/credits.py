@@ -27,7 +27,8 @@ TIERS = ("permissive", "attribution")
 class Credit:
     """One picture: where it comes from, whose it is, on what terms, and what was changed.
 
-    ``file_sha256`` is of the file, or, where many pictures share one file, of the drawing's own bytes in it.
+    ``file_sha256`` is of the file, or, where many pictures share one file, of the drawing's own bytes in it; of a
+    walk cycle it is of its files in order.
     ``excluded_reason`` is empty for everything that is used; an excluded picture has an empty ``used_for``.
     """
 

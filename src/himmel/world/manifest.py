@@ -11,8 +11,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from himmel.world import walks
 from himmel.world.archives import ARCHIVES, cache_folder, read_files
-from himmel.world.artwork import find
+from himmel.world.artwork import find, find_walks
 from himmel.world.credits import MANIFEST
 from himmel.world.nouns import DRAWING_STYLES, NOUNS
 from himmel.world.panoramas import PANORAMAS
@@ -71,6 +72,18 @@ SOURCES: dict[str, dict[str, object]] = {
         "tier": "attribution",
         "changes_made": f"{_DRAWN.capitalize()}; {_MOVED}.",
     },
+    "walk_cycles": {
+        "style": walks.STYLE,
+        "upstream_url": "https://kenney.nl/assets/toon-characters-1",
+        "authors": ["Kenney"],
+        "copyright_notice": "No rights reserved (CC0); drawn by Kenney, www.kenney.nl, packed by Python Arcade.",
+        "license_spdx": "CC0-1.0",
+        "license_text": "licences/CC0-1.0.txt",
+        "license_evidence": "arcade/resources/assets/images/License.txt says that everything in the package is CC0; "
+        "readme.txt beside it names Kenney as the origin.",
+        "tier": "permissive",
+        "changes_made": f"Scaled; nine pictures, standing and walking, used as an animation; {_MOVED}.",
+    },
     "panoramas": {
         "style": "panorama",
         "upstream_url": "https://polyhaven.com/hdris",
@@ -110,7 +123,8 @@ def write_manifest(cache: Path, path: Path = MANIFEST) -> int:
 
     Raises MissingAsset where an archive or a picture is not there.
     """
-    rows = [row for style in DRAWING_STYLES for row in _drawings(style, cache)] + _excluded(cache) + _panoramas(cache)
+    drawings = [row for style in DRAWING_STYLES for row in _drawings(style, cache)]
+    rows = [*drawings, *_walks(cache), *_excluded(cache), *_panoramas(cache)]
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     sources = json.dumps({key: _source(key) for key in SOURCES}, ensure_ascii=False, indent=1)
     path.write_text(f'{{"sources": {sources},\n"assets": [\n{lines}\n]}}\n', encoding="utf-8")
@@ -121,7 +135,7 @@ def _source(key: str) -> dict[str, object]:
     archive = ARCHIVES[key]
     package = {
         "source_package": archive.package,
-        "registry": "npm",
+        "registry": archive.registry,
         "version": archive.version,
         "archive_sha256": archive.sha256,
     }
@@ -131,6 +145,15 @@ def _source(key: str) -> dict[str, object]:
 def _drawings(style: str, cache: Path) -> list[dict[str, object]]:
     found = find(style, NOUNS.values(), cache)
     return [_row(style, key, artwork.path, artwork.data) for key, artwork in found.items()]
+
+
+def _walks(cache: Path) -> list[dict[str, object]]:
+    """One row per character: all its frames in order, as they are one work."""
+    rows = []
+    for key, frames in find_walks(walks.STYLE, NOUNS.values(), cache).items():
+        shown = frames[0].path.replace("_idle.", f"_{{idle,walk0-{walks.FRAMES - 1}}}.")
+        rows.append(_row(walks.ARCHIVE, key, shown, b"".join(frame.data for frame in frames)))
+    return rows
 
 
 def _excluded(cache: Path) -> list[dict[str, object]]:

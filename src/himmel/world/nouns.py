@@ -75,8 +75,9 @@ class Noun:
 
     @property
     def de_dative_plural(self) -> str:
-        """The German dative plural: Pinguinen, Autos."""
-        return self.de_plural if self.de_plural.endswith(("n", "s")) else self.de_plural + "n"
+        """The German dative plural: Pinguinen, Autos; of several words the first is declined: Menschen mit Hut."""
+        head, *rest = self.de_plural.split(" ")
+        return " ".join((head if head.endswith(("n", "s")) else head + "n", *rest))
 
 
 def load(path: Path) -> dict[str, Noun]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +23,7 @@ from himmel.world.panoramas import draw_windows, scaled
 from himmel.world.scene import Scene
 from himmel.world.sets import draw_backdrops
 from himmel.world.sprites import Atlas
-from himmel.world.staging import CameraPath, CutOut, Poses, camera_path, cut_outs, poses, usual_zoom
+from himmel.world.staging import CameraPath, CutOut, Poses, camera_path, cut_outs, poses, strides, usual_zoom
 from himmel.world.vocabulary import PANORAMAS
 from himmel.world.weather import draw_weather
 
@@ -67,7 +68,7 @@ class Renderer:
         camera = camera_path(scenes, time)
         picture = self._backdrops(scenes, camera)
         cast = cut_outs(scenes)
-        self._add_cast(picture, scenes, cast, poses(cast, time), camera)
+        self._add_cast(picture, scenes, cast, poses(cast, time), camera, time)
         self._add_weather(picture, scenes, start)
         return picture.clamp_(0, 1)
 
@@ -100,7 +101,13 @@ class Renderer:
         return draw_windows(self.strips[setting], seeds, width)
 
     def _add_cast(
-        self, picture: Tensor, scenes: Sequence[Scene], cast: list[CutOut], poses: Poses, camera: CameraPath
+        self,
+        picture: Tensor,
+        scenes: Sequence[Scene],
+        cast: list[CutOut],
+        poses: Poses,
+        camera: CameraPath,
+        time: Tensor,
     ) -> None:
         """Draw all cut-outs into ``picture``, layer by layer, those of like size together."""
         clip = torch.tensor([c.clip for c in cast])
@@ -116,22 +123,44 @@ class Renderer:
             ),
             self.width / self.height,
         ).to(self.device)
-        levels = [self._level(c.height * usual_zoom(scenes[c.clip].camera)) for c in cast]
-        for layer in sorted({c.layer for c in cast}):
-            for level in sorted({lv for lv, c in zip(levels, cast, strict=True) if c.layer == layer}):
-                rows = [i for i, c in enumerate(cast) if c.layer == layer and levels[i] == level]
-                cut = self._cut(scenes, [cast[i] for i in rows], level, inverse[rows])
-                where = clip[rows].to(self.device)
-                # Both are premultiplied, so the coverage is composited as colours are.
-                picture[where] = picture[where] * (1 - cut[:, :, 3:]) + cut
+        # Drawn together: what lies in one layer, is as large, and walks or does not.
+        kinds = [
+            (c.layer, self._level(c.height * usual_zoom(scenes[c.clip].camera)), len(self.atlas.cycle(c.noun, c.style)))
+            for c in cast
+        ]
+        for kind in sorted(set(kinds)):
+            rows = [i for i, other in enumerate(kinds) if other == kind]
+            _, level, walking = kind
+            draw = partial(self._walk, time=time) if walking else self._cut
+            cut = draw(scenes, [cast[i] for i in rows], level, inverse[rows])
+            where = clip[rows].to(self.device)
+            # Both are premultiplied, so the coverage is composited as colours are.
+            picture[where] = picture[where] * (1 - cut[:, :, 3:]) + cut
+
+    def _coloured(self, scenes: Sequence[Scene], cast: list[CutOut], level: int, rows: list[int]) -> Tensor:
+        """Pictures of the atlas, inked and lit as each cut-out asks, premultiplied: (C, 4, S, S)."""
+        pictures = _inked(self.pyramid[level][rows], [c.colour for c in cast])
+        lit = apply_light(pictures[:, :3], [scenes[c.clip].light for c in cast], strength=0.45)
+        alpha = pictures[:, 3:]
+        return torch.cat([lit * alpha, alpha], 1)
+
+    def _walk(self, scenes: Sequence[Scene], cast: list[CutOut], level: int, inverse: Tensor, time: Tensor) -> Tensor:
+        """As ``_cut``, of cut-outs that show another picture from frame to frame."""
+        cycles = [self.atlas.cycle(c.noun, c.style) for c in cast]
+        drawn = [c for c, cycle in zip(cast, cycles, strict=True) for _ in cycle]
+        pictures = self._coloured(scenes, drawn, level, [row for cycle in cycles for row in cycle])
+        pictures = rearrange(pictures, "(c n) rgba h w -> c n rgba h w", c=len(cast))
+        shown = strides(cast, time).to(self.device) + 1  # standing comes first
+        each = torch.arange(len(cast), device=self.device)[:, None]
+        pictures = rearrange(pictures[each, shown], "c t rgba h w -> (c t) rgba h w")
+        size = [len(pictures), 4, self.height, self.width]
+        grid = F.affine_grid(rearrange(inverse, "c t i j -> (c t) i j"), size, False)
+        cut = F.grid_sample(pictures, grid, padding_mode="zeros", align_corners=False)
+        return rearrange(cut, "(c t) rgba h w -> c t rgba h w", c=len(cast))
 
     def _cut(self, scenes: Sequence[Scene], cast: list[CutOut], level: int, inverse: Tensor) -> Tensor:
         """Premultiplied RGBA of cut-outs at their poses, (C, T, 4, H, W)."""
-        pictures = self.pyramid[level][[self.atlas.index(c.noun, c.style) for c in cast]]
-        pictures = _inked(pictures, [c.colour for c in cast])
-        lit = apply_light(pictures[:, :3], [scenes[c.clip].light for c in cast], strength=0.45)
-        alpha = pictures[:, 3:]
-        pictures = torch.cat([lit * alpha, alpha], 1)
+        pictures = self._coloured(scenes, cast, level, [self.atlas.index(c.noun, c.style) for c in cast])
         frames = inverse.shape[1]
         grid = F.affine_grid(
             rearrange(inverse, "c t i j -> (c t) i j"), [len(cast) * frames, 4, self.height, self.width], False

@@ -20,8 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from himmel.errors import BadRequest, MissingAsset
+from himmel.world import walks
 from himmel.world.archives import ARCHIVES, fetch
-from himmel.world.artwork import find, rasterise
+from himmel.world.artwork import find, find_walks, rasterise
 from himmel.world.nouns import DRAWING_STYLES, NOUNS
 from himmel.world.panoramas import PANORAMAS, build_panoramas, panoramas_file
 from himmel.world.restyle import RESTYLED
@@ -38,6 +39,8 @@ FAINT = 8  # alpha up to this does not count as picture
 class Atlas:
     """Pictures by (noun, style), all of one square size, all facing right where they have a side.
 
+    The frames of a walk cycle are pictures too, under the names that ``walks.frame_names`` gives them.
+
     ``pixels`` is uint8 (N, 4, S, S), straight RGBA, each picture centred across and standing on the lower margin.
     ``panoramas`` are the photographed backdrops by setting, uint8 (3, H, W), as ``panoramas.build_panoramas``
     makes them; they have a file of their own.
@@ -53,6 +56,12 @@ class Atlas:
             return self._rows[noun, style]
         except KeyError:
             raise MissingAsset(f"the picture of '{noun}' in style '{style}'") from None
+
+    def cycle(self, noun: str, style: str) -> list[int]:
+        """The rows of a noun that walks: standing, then frame by frame; empty where it has no walk cycle."""
+        if (walks.frame_names(noun)[0], style) not in self._rows:
+            return []
+        return [self.index(name, style) for name in (noun, *walks.frame_names(noun))]
 
     @cached_property
     def _rows(self) -> dict[tuple[str, str], int]:
@@ -96,7 +105,8 @@ def build_atlas(nouns: Sequence[str], styles: Sequence[str], cache: Path, size: 
         return Atlas.load(path)
     pictures = {style: _pictures(style, nouns, cache, size) for style in styles}
     keys = tuple((noun, style) for noun in nouns for style in styles)
-    pixels = torch.stack([_tensor(pictures[style][noun]) for noun, style in keys])
+    keys += tuple((name, style) for style in styles for name in pictures[style] if name not in NOUNS)
+    pixels = torch.stack([_tensor(pictures[style][name]) for name, style in keys])
     atlas = Atlas(keys, pixels)
     atlas.save(path)
     return atlas
@@ -123,15 +133,26 @@ def fitted(picture: Image.Image, size: int) -> Image.Image:
 
     Feet, keels and wheels lie at the same height in every picture, so that everything stands on the ground.
     """
-    picture = picture.convert("RGBA")
-    box = picture.getchannel("A").point(lambda alpha: 255 * (alpha > FAINT)).getbbox()
-    if box is None:
+    return fitted_alike([picture], size)[0]
+
+
+def fitted_alike(pictures: Sequence[Image.Image], size: int) -> list[Image.Image]:
+    """Pictures of one size, such as frames, all cut and scaled by what is visible in any of them: nothing jumps."""
+    clear = [picture.convert("RGBA") for picture in pictures]
+    boxes = [picture.getchannel("A").point(lambda alpha: 255 * (alpha > FAINT)).getbbox() for picture in clear]
+    seen = [box for box in boxes if box]
+    if not seen:
         raise MissingAsset("a picture that is not empty")
+    lefts, tops, rights, bottoms = zip(*seen, strict=True)
     inner = round(size * (1 - 2 * MARGIN))
-    shape = ImageOps.contain(picture.crop(box), (inner, inner), Image.Resampling.LANCZOS)
-    square = Image.new("RGBA", (size, size))
-    square.paste(shape, ((size - shape.width) // 2, (size + inner) // 2 - shape.height))
-    return square
+    squares = []
+    for picture in clear:
+        cut = picture.crop((min(lefts), min(tops), max(rights), max(bottoms)))
+        shape = ImageOps.contain(cut, (inner, inner), Image.Resampling.LANCZOS)
+        square = Image.new("RGBA", (size, size))
+        square.paste(shape, ((size - shape.width) // 2, (size + inner) // 2 - shape.height))
+        squares.append(square)
+    return squares
 
 
 def facing_right(picture: Image.Image, facing: str) -> Image.Image:
@@ -140,7 +161,10 @@ def facing_right(picture: Image.Image, facing: str) -> Image.Image:
 
 
 def _pictures(style: str, nouns: Sequence[str], cache: Path, size: int) -> dict[str, Image.Image]:
-    """One style of all nouns, by noun. Restyled pictures are worked on at twice the size, then brought down."""
+    """One style of all nouns, by noun, and frames by their names.
+
+    Restyled pictures are worked on at twice the size, then brought down.
+    """
     base, operation = RESTYLED.get(style, (style, None))
     if base not in DRAWING_STYLES:
         raise BadRequest(f"unknown style '{style}'; known: {', '.join(dict.fromkeys((*DRAWING_STYLES, *RESTYLED)))}")
@@ -149,6 +173,10 @@ def _pictures(style: str, nouns: Sequence[str], cache: Path, size: int) -> dict[
         published = fitted(rasterise(artwork, 2 * size), 2 * size if operation else size)
         sided = facing_right(published, NOUNS[key].facing[base])
         pictures[key] = fitted(operation(sided), size) if operation else sided
+    for key, frames in find_walks(style, [NOUNS[noun] for noun in nouns], cache).items():
+        alike = fitted_alike([rasterise(frame, size) for frame in frames], size)
+        names = (key, *walks.frame_names(key))
+        pictures |= {name: facing_right(p, NOUNS[key].facing[style]) for name, p in zip(names, alike, strict=True)}
     return pictures
 
 
@@ -159,11 +187,13 @@ def _tensor(picture: Image.Image) -> torch.Tensor:
 
 def _digest(nouns: Sequence[str], styles: Sequence[str], size: int) -> str:
     """Names everything that settles the pixels, so that a changed pin, code point or facing builds anew."""
+    walking = any(walks.walks(noun, style) for noun in nouns for style in styles)
+    sources = [archive.sha256 for key, archive in ARCHIVES.items() if key != walks.ARCHIVE or walking]
     told = [
         ATLAS_VERSION,
         size,
         list(styles),
-        [archive.sha256 for archive in ARCHIVES.values()],
+        sources,
         [(key, NOUNS[key].hex, sorted(NOUNS[key].facing.items())) for key in nouns],
     ]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]

@@ -16,8 +16,11 @@ from torch import Tensor
 from himmel.world.motion import Pace, offsets
 from himmel.world.scene import Actor, Scene
 from himmel.world.sets import ground_line
+from himmel.world.walks import WALKED, frames_at
 
 CAMERA_SECONDS = 4.0
+MOMENT = 1 / 24  # seconds, within which one sees whether somebody moves
+STILL = 0.03  # half frame heights a second: as good as standing
 HEIGHT_OF = {"small": 0.75, "normal": 1.1, "big": 1.4}  # of a lone actor, in half frame heights
 CROWD = {1: 1.0, 2: 0.78, 3: 0.62, 4: 0.5}  # the more there are, the smaller
 FLOATING = -0.1  # resting height where a setting has no ground
@@ -100,6 +103,19 @@ def poses(cast: list[CutOut], time: Tensor) -> Poses:
         height=half * moved.scale * moved.stretch_y,
         angle=moved.angle,
     )
+
+
+def strides(cast: list[CutOut], time: Tensor) -> Tensor:
+    """Which frame of its walk cycle each of a cast shows at ``time`` (frames,): (cut-outs, frames), see ``walks``."""
+
+    def column(values: list[float]) -> Tensor:
+        return torch.tensor(values)[:, None]
+
+    moved = (poses(cast, time + MOMENT).x - poses(cast, time).x).abs() / MOMENT
+    before, after = (column([float(c.steps[place] in WALKED) for c in cast]) > 0 for place in (0, -1))
+    on_foot = torch.where(time < column([c.turn for c in cast]), before, after)
+    speed = column([1.1 * c.reach / c.course for c in cast])
+    return frames_at(time, speed, column([c.height for c in cast]), on_foot & (moved > STILL))
 
 
 def camera_path(scenes: Sequence[Scene], time: Tensor) -> CameraPath:

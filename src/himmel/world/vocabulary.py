@@ -1,8 +1,8 @@
 """The terms of the training world: what can be shown, by key, and which of it a model is taught.
 
 Owns: the closed lists of keys (English, snake_case) and the vocabularies made of them.
-Nouns are those of the lexicon (``nouns``). Knows nothing of captions (``caption``), pictures (``sprites``,
-``sets``, ``panoramas``) or trajectories (``motion``).
+Nouns are those of the lexicon (``nouns``), by tiers (``tiers``). Knows nothing of captions (``caption``), pictures
+(``sprites``, ``sets``, ``panoramas``) or trajectories (``motion``).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 
 from himmel.errors import BadRequest
 from himmel.world.nouns import NOUNS
+from himmel.world.tiers import LAPTOP_NOUNS, LARGE_NOUNS, MEDIUM_NOUNS
 
 STYLES = ("3d", "flat", "line_art", "cartoon", "sticker", "silhouette", "paper", "pixel_art", "sketch", "watercolour")
 SETTINGS = (
@@ -70,29 +71,6 @@ SIZES = ("small", "normal", "big")
 RELATIONS = ("left_of", "right_of", "above", "below", "in_front_of", "behind")
 MAX_ACTORS = 3
 MAX_COUNT = 4
-
-LAPTOP_NOUNS = (
-    "penguin",
-    "cat",
-    "elephant",
-    "owl",
-    "turtle",
-    "fish",
-    "whale",
-    "butterfly",
-    "duck",
-    "horse",
-    "pig",
-    "bee",
-    "flamingo",
-    "dinosaur",
-    "car",
-    "bus",
-    "rocket",
-    "sailboat",
-    "balloon",
-    "snowman",
-)
 
 
 @dataclass(frozen=True)
@@ -187,7 +165,22 @@ PLAIN = replace(
     LAPTOP, p_coloured=0, p_sized=0, p_several=0, p_counted=0, p_two_steps=0, p_light=0, p_weather=0, p_camera=0
 )
 
-# All that the world has: what a graphics card is taught.
+# All that the world has.
 FULL = Vocabulary(nouns=tuple(NOUNS), settings=SETTINGS + PANORAMAS)
 
-VOCABULARIES = {"laptop": LAPTOP, "gpu": FULL, "tiny": PLAIN}
+# What half an hour of a graphics card is taught: everything but the rarer nouns.
+GPU = replace(FULL, nouns=LARGE_NOUNS)
+
+# Between the two: whole figures only, in the three drawing styles that differ most.
+MEDIUM = replace(
+    FULL,
+    nouns=MEDIUM_NOUNS,
+    styles=("3d", "flat", "cartoon"),
+    settings=SETTINGS,
+    relations=("left_of", "right_of", "above", "below"),
+    max_actors=2,
+    max_count=3,
+    p_several=0.15,
+)
+
+VOCABULARIES = {"laptop": LAPTOP, "medium": MEDIUM, "gpu": GPU, "full": FULL, "tiny": PLAIN}

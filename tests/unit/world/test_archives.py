@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,23 @@ def packed(tmp_path: Path) -> Archive:
 
 def test_reads_only_what_is_wanted(packed: Archive, tmp_path: Path) -> None:
     assert read_files(packed, tmp_path, {"package/b.txt", "package/none.txt"}) == {"package/b.txt": b"second"}
+
+
+def test_wheels_are_read_and_fetched_from_their_own_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tmp_path / "made.whl"
+    with zipfile.ZipFile(made, "w") as wheel:
+        wheel.writestr("shapes/a.png", b"first")
+        wheel.writestr("shapes/b.png", b"second")
+    pinned = hashlib.sha256(made.read_bytes()).hexdigest()
+    shapes = Archive("shapes", "1.0.0", pinned, registry="PyPI")
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho $@ > {tmp_path}/asked; cp {made} {shapes.file_name}\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(archives, "ARCHIVES", {"shapes": shapes})
+    monkeypatch.setattr(sys, "executable", str(python))
+    fetch(tmp_path)
+    assert (tmp_path / "asked").read_text().startswith("-m pip download shapes==1.0.0 --no-deps")
+    assert read_files(shapes, tmp_path, {"shapes/b.png", "shapes/none.png"}) == {"shapes/b.png": b"second"}
 
 
 def test_a_changed_archive_is_refused(packed: Archive, tmp_path: Path) -> None:

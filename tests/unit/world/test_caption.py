@@ -11,7 +11,7 @@ import pytest
 from himmel.world import vocabulary as v
 from himmel.world.caption import LANGUAGES, caption
 from himmel.world.caption_de import Verb
-from himmel.world.caption_en import conjugate, conjugated
+from himmel.world.caption_en import conjugate, conjugated, plural
 from himmel.world.caption_ja import Verb as JapaneseVerb
 from himmel.world.nouns import NOUNS
 from himmel.world.phrases import phrases
@@ -131,6 +131,21 @@ def test_counts_are_said():
     assert all(re.search(r"(three|3) .*penguins", text, re.I) for text in captions(scene, "en"))
     assert all(re.search(r"(drei|3) .*pinguine", text, re.I) for text in captions(scene, "de"))
     assert all(re.search(r"(三|3)羽の.*ペンギン", text) for text in captions(scene, "ja"))
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "many"),
+    [
+        ("bouquet", "bunch of flowers", "bunches of flowers"),
+        ("placard", "sign on a stick", "signs on a stick"),
+        ("firefighter", "fireman", "firemen"),
+        ("person", "human", "humans"),
+        ("jeans", "jeans", "jeans"),
+        ("office_worker", "office worker", "office workers"),
+    ],
+)
+def test_english_plurals_of_other_names(key: str, name: str, many: str) -> None:
+    assert plural(key, name) == many
 
 
 @pytest.mark.parametrize(

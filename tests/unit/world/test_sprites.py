@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import tarfile
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from himmel.world import sprites
 from himmel.world.archives import ARCHIVES, Archive
 from himmel.world.sprites import Atlas, atlas_for, build_atlas, facing_right, fitted
 from himmel.world.vocabulary import Vocabulary
+from himmel.world.walks import ARCHIVE, FRAMES, paths
 
 
 def arrow(side: int = 40) -> Image.Image:
@@ -57,6 +59,25 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     drawings = {"package/chars.json": {"1f408": "kitty"}, "package/icons.json": icons}
     pack(tmp_path, "flat", {name: json.dumps(table).encode() for name, table in drawings.items()}, monkeypatch)
+    return tmp_path
+
+
+@pytest.fixture
+def walker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache with a man: a red head that stays, and a foot that steps to the right from picture to picture."""
+    wheel = tmp_path / "archives" / ARCHIVES[ARCHIVE].file_name
+    wheel.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(wheel, "w") as file:
+        for number, path in enumerate(paths("man")):
+            picture = Image.new("RGBA", (24, 32))
+            draw = ImageDraw.Draw(picture)
+            draw.rectangle((10, 4, 13, 20), fill="red")
+            draw.rectangle((2 + 2 * number, 26, 4 + 2 * number, 29), fill="blue")
+            data = io.BytesIO()
+            picture.save(data, "PNG")
+            file.writestr(path, data.getvalue())
+    pinned = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    monkeypatch.setitem(ARCHIVES, ARCHIVE, replace(ARCHIVES[ARCHIVE], sha256=pinned))
     return tmp_path
 
 
@@ -103,6 +124,25 @@ def test_a_vocabulary_gets_the_panoramas_among_its_settings(cache: Path, monkeyp
     assert atlas_for(painted, cache).panoramas == {}
     both = atlas_for(replace(painted, settings=("beach", "park")), cache)
     assert both.keys == (("cat", "3d"),) and both.panoramas == strips
+
+
+def test_a_walk_cycle_is_fitted_as_one(walker: Path) -> None:
+    atlas = build_atlas(["man"], ["cartoon"], walker, size=32)
+    cycle = atlas.cycle("man", "cartoon")
+    assert len(cycle) == FRAMES + 1 and cycle[0] == atlas.index("man", "cartoon")
+    heads, feet = ((atlas.pixels[cycle, ink] > 200) & (atlas.pixels[cycle, 3] > 250) for ink in (0, 2))
+    assert all(torch.equal(head, heads[0]) for head in heads)
+    across = [foot.any(0).nonzero().float().mean().item() for foot in feet]
+    assert across == sorted(across) and across[-1] - across[0] > 8
+
+
+def test_only_those_who_walk_change_the_atlas_s_name(walker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def names() -> list[str]:
+        return [sprites._digest(nouns, [style], 32) for nouns, style in ((["cat"], "cartoon"), (["man"], "3d"))]
+
+    before, walking = names(), sprites._digest(["man"], ["cartoon"], 32)
+    monkeypatch.setitem(ARCHIVES, ARCHIVE, replace(ARCHIVES[ARCHIVE], sha256="0" * 64))
+    assert names() == before and sprites._digest(["man"], ["cartoon"], 32) != walking
 
 
 def test_an_atlas_survives_saving(tmp_path: Path) -> None:
