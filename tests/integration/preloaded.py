@@ -33,6 +33,7 @@ def serve(path):
 
 def answer(calling, main):
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs tests in the background has it ignored
     said, (ancillary, *_), *_ = calling.recvmsg(LONGEST, socket.CMSG_SPACE(8))
     for mine, theirs in zip((1, 2), array.array("i", ancillary[2]), strict=True):
         os.dup2(theirs, mine)

@@ -85,7 +85,7 @@ class Machine:
 
     def interrupt(self, script, stage, part):
         """Ctrl-C, once there is a line in the log."""
-        process, log = self.start(script, stage, MINUTE=600), self.run / part / "log.jsonl"
+        process, log = self.start(script, stage, MINUTE=120), self.run / part / "log.jsonl"
         while not (log.exists() and log.read_text()):
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.05)

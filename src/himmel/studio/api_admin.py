@@ -69,10 +69,10 @@ class Changes(BaseModel):
     """What to change of an account: what is left out stays, a limit of null goes. Roles are the owner's to give."""
 
     role: Literal["owner", "operator", "member"] | None = None
-    weight: float | None = Field(default=None, ge=0.01, le=100)
+    weight: float | None = Field(default=None, strict=True, ge=0.01, le=100)
     suspended: StrictBool | None = None
-    open_jobs: int | None = Field(default=None, ge=0, le=MOST)
-    daily_seconds: float | None = Field(default=None, ge=0, le=MOST)
+    open_jobs: int | None = Field(default=None, strict=True, ge=0, le=MOST)
+    daily_seconds: float | None = Field(default=None, strict=True, ge=0, le=MOST)
 
 
 class OthersJob(BaseModel):

@@ -12,7 +12,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt
 from starlette.datastructures import UploadFile
 
 from himmel.errors import ApiError
@@ -40,7 +40,7 @@ class Claim(BaseModel):
     model: str = Field(default="", max_length=80)
     version: str = Field(default="", max_length=80)
     device: str = Field(default="", max_length=80)
-    turbo_steps: list[int] | None = Field(
+    turbo_steps: list[StrictInt] | None = Field(
         default=None, max_length=80, description="Numbers of steps that its model's few-step student knows."
     )
     weights: str = Field(default="", pattern="^[0-9a-f]{0,40}$", description="The hash of those that it has.")
