@@ -11,8 +11,7 @@ export PROMPT_WORDS := $(value PROMPT)
 VENV := .venv
 RUN := $(VENV)/bin/python
 NEEDED_GB := 3
-FIREFOX := $(shell command -v firefox-esr || command -v firefox)
-NODE_PACKAGES := openai@7.57.0 axe-core@4.14.1 $(if $(FIREFOX),puppeteer-core@24.43.1)
+NODE_PACKAGES := openai@7.57.0 axe-core@4.14.1
 
 # A folder that was moved, or whose Python is gone, is installed again.
 USABLE := $(shell "$(RUN)" -c "" 2>/dev/null && test "$$(cat $(VENV)/folder 2>/dev/null)" = "$$PWD" && echo yes)
@@ -66,8 +65,7 @@ $(VENV)/installed-test: pyproject.toml $(VENV)/installed
 	@$(install_node_packages)
 	@touch $@
 
-# The Videos API is tried with the client for JavaScript too, and pages by axe, where there is a node with npm; and in
-# Firefox where that is, too.
+# The Videos API is tried with the client for JavaScript too, and pages by axe, where there is a node with npm.
 define install_node_packages
 set -e; \
 if command -v node >/dev/null && command -v npm >/dev/null; then \

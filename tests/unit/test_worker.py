@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from himmel.backends import native
-from himmel.backends.fake import FakeBackend
+from himmel.backends.fake import INFO, FakeBackend
 from himmel.backends.native import NativeBackend
 from himmel.errors import BadRequest, TaskNotSupported
 from himmel.media.video_io import read_frames, read_metadata, write_video
@@ -91,7 +91,8 @@ def test_a_worker_says_what_it_is(patient):
     server = Scripted(204)
     worker(server, name="cellar-1").work_once()
     [told] = map(json.loads, server.said("claim"))
-    assert told == {"worker": "cellar-1", "model": "fake", "version": version("himmel"), "device": "cpu"}
+    itself = {"worker": "cellar-1", "model": "fake", "version": version("himmel"), "device": "cpu"}
+    assert told == itself | {"weights": INFO.weight_hash, "turbo_steps": list(INFO.turbo_steps)}
 
 
 @pytest.mark.parametrize("trouble", [503, 507, httpx2.ConnectError("away")])
