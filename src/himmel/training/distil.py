@@ -36,12 +36,12 @@ from himmel.training.masks import Known, draw_known
 from himmel.training.train_transformer import (
     ACTOR_WEIGHT,
     CAST,
-    COMPILED_FROM,
     FIRST_FRAME_WEIGHT,
     CastEncoder,
     ClipEncoder,
     TransformerTraining,
     ahead_of,
+    compiling_pays,
     padded,
     taken_apart,
 )
@@ -107,7 +107,7 @@ def distil(teacher: Generator, training: TransformerTraining, diet: Diet, recipe
     made = teaching.paths()
     kept = deque((next(made) for _ in range(4)), maxlen=diet.kept)
     exam = teaching.exam()
-    by = _compiled_velocities if device.type == "cuda" or recipe.minutes >= COMPILED_FROM else velocities
+    by = _compiled_velocities if compiling_pays(device, recipe) else velocities
 
     def loss_of(step: int) -> Tensor:
         if step % diet.reuse == 0:

@@ -96,31 +96,16 @@ def train_transformer(
     run = Run(generator, recipe)
     torch.manual_seed(run.step)
     writer = random.Random(run.step)
+    first = (run.step + 1) * 10**4
     pools = [
-        Pool(
-            training.vocabulary,
-            ClipEncoder(training, diet, device),
-            diet.pool,
-            diet.reuse,
-            (run.step + 1) * 10**4 + n,
-            portion_for(device, diet.frames, diet.pool),
-        )
-        for n, diet in enumerate(training.diets)
+        _pool(training.vocabulary, ClipEncoder(training, diet, device), diet, first + number)
+        for number, diet in enumerate(training.diets)
     ]
     largest = max(training.diets, key=lambda diet: diet.batch * diet.frames)
-    kept = max(largest.batch, round(CAST_POOL * largest.pool))
-    characters = Pool(
-        training.cast,
-        CastEncoder(training, largest, device),
-        kept,
-        largest.reuse,
-        (run.step + 1) * 10**4 + len(pools),
-        portion_for(device, largest.frames, kept),
-    )
+    fewer = replace(largest, pool=max(largest.batch, round(CAST_POOL * largest.pool)))
+    characters = _pool(training.cast, CastEncoder(training, fewer, device), fewer, first + len(pools))
     exam, cast_exam = _Exam(training, device), _Exam(training, device, cast=True)
-    # Compiled, a step takes two thirds of the time, and every kind of step half a minute to two to begin with.
-    compiled = device.type == "cuda" or recipe.minutes >= COMPILED_FROM
-    errors_of = torch.compile(_errors, dynamic=False) if compiled else _errors
+    errors_of = torch.compile(_errors, dynamic=False) if compiling_pays(device, recipe) else _errors
 
     def loss_of(step: int) -> Tensor:
         turn, shown = step % len(pools), writer.random() < CAST
@@ -148,6 +133,15 @@ def train_transformer(
             stack.callback(pool.close)
         run.train(loss_of, measure)
     return run
+
+
+def _pool(vocabulary: Vocabulary, encode: ClipEncoder, diet: Diet, seed: int) -> Pool:
+    return Pool(vocabulary, encode, diet.pool, diet.reuse, seed, portion_for(encode.device, diet.frames, diet.pool))
+
+
+def compiling_pays(device: torch.device, recipe: Recipe) -> bool:
+    """Compiled, a step takes two thirds of the time, and every kind of step half a minute to two to begin with."""
+    return device.type == "cuda" or recipe.minutes >= COMPILED_FROM
 
 
 def _loss(
