@@ -45,12 +45,12 @@ def main() -> None:
     making.add_argument("--full", action="store_true")
     asked = parser.parse_args()
     if asked.action == "make":
-        make(asked.folder, asked.clips, NativeBackend(asked.model), turbo=None if not asked.full else False)
+        make(asked.folder, asked.clips, NativeBackend(asked.model), turbo=not asked.full)
     else:
         Console().print(score(asked.folder))
 
 
-def make(folder: Path, count: int, backend: NativeBackend, turbo: bool | None) -> None:
+def make(folder: Path, count: int, backend: NativeBackend, turbo: bool) -> None:
     """Sheets and answers; the dice are the system's, so that nobody knows the clips from another time."""
     folder.mkdir(parents=True)
     chance = random.SystemRandom()

@@ -49,8 +49,8 @@ def main() -> None:
     for number in track(range(asked.clips), "clips"):
         scene = sample_scene(calm, 4 * 10**9 + number)
         said = caption(scene, random.Random(number), "en")
-        wish = VideoRequest(said, seconds=asked.seconds, seed=number, size=backend.info.native_size,
-                            turbo=asked.turbo or None)  # fmt: skip
+        native = backend.info.native_size
+        wish = VideoRequest(said, seconds=asked.seconds, seed=number, size=native, turbo=asked.turbo)
         frames = np.concatenate([part for part in backend.generate(wish) if isinstance(part, np.ndarray)])
         seams.append([border_step(frames, every) for every in (GROUP * backend.model.config.transformer.block, GROUP)])
         step = WINDOW * backend.info.native_fps

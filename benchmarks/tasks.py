@@ -3,8 +3,9 @@
     python benchmarks/tasks.py [--model papercut] [--clips 24] [--only extend,loop] [--turbo]
 
 Real clips of held-out scenes are what is given: half of one, its two ends, a frame of it. "Seam" is the largest step at
-a join by the mean step of the clip (1: no join can be seen); "drawn" is the PSNR of a given frame as the model itself
-drew it, before the given one takes its place, and beside it what it draws there when it is not told. Prints a table.
+a join by the mean step of the clip, "worst" by the largest step elsewhere (1: no join can be seen); "drawn" is the PSNR
+of a given frame as the model itself drew it, before the given one takes its place, and beside it what it draws there
+when it is not told. Prints a table.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from rich.table import Table
 from himmel.backends import making
 from himmel.backends.native import NativeBackend
 from himmel.cast import mentioned
+from himmel.cli.values import STRENGTHS
+from himmel.directions import directed
 from himmel.media.video_io import write_video
 from himmel.spec import Character, Clip, Gap, Picture, Remix, VideoRequest
 from himmel.training.oracle import answers, load_oracle
@@ -50,7 +53,7 @@ class Bench:
     """The model, the world, and the figures so far: by task and column, one number a clip."""
 
     backend: NativeBackend
-    turbo: bool | None
+    turbo: bool
     folder: Path
     figures: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
 
@@ -103,20 +106,46 @@ class Bench:
     def note(self, task: str, what: str, figure: float) -> None:
         self.figures[task][what].append(float(figure))
 
+    def seam(self, task: str, frames: Frames, joins: list[int]) -> None:
+        """The largest step onto one of the frames ``joins``, by the mean step, and by the largest elsewhere."""
+        steps = np.abs(np.diff(frames.astype(float), axis=0)).mean((1, 2, 3))
+        joint = np.isin(np.arange(1, len(frames)), joins)
+        self.note(task, "seam", steps[joint].max() / max(steps.mean(), 1e-6))
+        self.note(task, "worst", steps[joint].max() / max(steps[~joint].max(), 1e-6))
+
 
 def psnr(one: Frames, other: Frames) -> float:
     error = np.square(one.astype(float) - other).mean() / 255**2
     return min(60.0, -10 * float(np.log10(max(error, 1e-12))))
 
 
-def seam(frames: Frames, joins: list[int]) -> float:
-    """The largest step onto one of the frames ``joins``, by the mean step between all frames."""
-    steps = np.abs(np.diff(frames.astype(float), axis=0)).mean((1, 2, 3))
-    return max(steps[join - 1] for join in joins) / max(steps.mean(), 1e-6)
-
-
 def from_text(bench: Bench, number: int, scene: Scene, said: str, real: Frames) -> None:
     bench.read("text", bench.made(said, number), scene)
+
+
+def camera_commands(bench: Bench, number: int, scene: Scene, said: str, real: Frames) -> None:
+    """One of the moves in brackets, behind a caption that says nothing of the camera."""
+    move = [move for move in bench.vocabulary.cameras if move != "static"][number % (len(bench.vocabulary.cameras) - 1)]
+    filmed = replace(scene, camera=move)
+    asked = directed(f"{said} [{move.replace('_', ' ')}]", bench.backend.words, bench.backend.info.name)
+    bench.read("camera in brackets", bench.made(asked.prompt, number), filmed, (*QUESTIONS, "camera"))
+
+
+def from_a_picture(bench: Bench, number: int, scene: Scene, said: str, real: Frames) -> None:
+    """The first frame is given."""
+    parts = (Picture(bench.picture(real[0])), Gap(SECONDS + 1 / FPS))
+    bench.read("image", bench.made(said, number, timeline=parts, seconds=SECONDS + 1 / FPS), scene)
+
+
+def two_prompts(bench: Bench, number: int, scene: Scene, said: str, real: Frames) -> None:
+    """Four seconds under one prompt, then four under another, in which the same actor does something else."""
+    (actor,) = scene.actors
+    others = [motion for motion in bench.vocabulary.motions if motion != actor.motions[0]]
+    later = replace(scene, actors=(replace(actor, motions=(others[number % len(others)],)),))
+    parts = (Gap(SECONDS, said), Gap(SECONDS, caption(later, random.Random(number))))
+    frames = bench.made(said, number, timeline=parts, seconds=2 * SECONDS)
+    bench.read("storyboard, first prompt", frames[:48], scene)
+    bench.read("storyboard, second prompt", frames[48:], later)
 
 
 def to_a_picture(bench: Bench, number: int, scene: Scene, said: str, real: Frames) -> None:
@@ -131,7 +160,7 @@ def to_a_picture(bench: Bench, number: int, scene: Scene, said: str, real: Frame
         bench.note(task, "drawn", psnr(told[at], real[at]))
         bench.note(task, "not told", psnr(untold[at], real[at]))
         whole = bench.made(said, number, timeline=parts, seconds=SECONDS + 1 / FPS)
-        bench.note(task, "seam", seam(whole, [at, at + 1] if at < 48 else [at]))
+        bench.seam(task, whole, [at, at + 1] if at < 48 else [at])
         bench.read(task, whole, scene)
 
 
@@ -139,11 +168,11 @@ def extend(bench: Bench, number: int, scene: Scene, said: str, real: Frames) -> 
     """Two seconds are given, two are made after, or before them."""
     head = Clip(bench.clip("head", real[:25]), 0, 25 / FPS)
     after = bench.made(said, number, timeline=(head, Gap(2.0)), seconds=25 / FPS + 2)
-    bench.note("extend", "seam", seam(after, [25]))
+    bench.seam("extend", after, [25])
     bench.read("extend", after, scene)
     tail = Clip(bench.clip("tail", real[24:]), 0, 25 / FPS)
     before = bench.made(said, number, timeline=(Gap(2.0), tail), seconds=25 / FPS + 2)
-    bench.note("extend before", "seam", seam(before, [24]))
+    bench.seam("extend before", before, [24])
     bench.read("extend before", before, scene)
 
 
@@ -153,7 +182,7 @@ def blend(bench: Bench, number: int, scene: Scene, said: str, real: Frames) -> N
     whole = bench.made(said, number, timeline=(head, Gap(11 / FPS), tail), seconds=49 / FPS)
     share = np.linspace(0, 1, 13)[1:-1, None, None, None]
     fade = real[18] * (1 - share) + real[30] * share
-    bench.note("blend", "seam", seam(whole, [19, 30]))
+    bench.seam("blend", whole, [19, 30])
     bench.note("blend", "truth", psnr(whole[19:30], real[19:30]))
     bench.note("blend", "fading", psnr(fade, real[19:30]))
     bench.read("blend", whole, scene)
@@ -163,11 +192,11 @@ def loop(bench: Bench, number: int, scene: Scene, said: str, real: Frames) -> No
     """The step from the last frame to the first, of a clip made as a loop and of one that is not."""
     for task, looped in (("loop", True), ("no loop", False)):
         frames = bench.made(said, number, loop=looped, seconds=SECONDS)
-        bench.note(task, "seam", seam(np.concatenate([frames, frames[:1]]), [len(frames)]))
+        bench.seam(task, np.concatenate([frames, frames[:1]]), [len(frames)])
         bench.read(task, frames, scene)
     closed = bench.made(said, number, timeline=(Clip(bench.clip("whole", real), 0, 49 / FPS), Gap(1.0)), loop=True,
                         seconds=49 / FPS + 1)  # fmt: skip
-    bench.note("loop of a clip", "seam", seam(np.concatenate([closed, closed[:1]]), [49, len(closed)]))
+    bench.seam("loop of a clip", np.concatenate([closed, closed[:1]]), [49, len(closed)])
 
 
 def another_actor(bench: Bench, number: int, scene: Scene, said: str, real: Frames) -> None:
@@ -176,7 +205,7 @@ def another_actor(bench: Bench, number: int, scene: Scene, said: str, real: Fram
     nouns = [noun for noun in bench.vocabulary.nouns if noun != actor.noun]
     other = replace(scene, actors=(replace(actor, noun=nouns[number % len(nouns)]),))
     prompt, path = caption(other, random.Random(number)), bench.clip("source", real)
-    for name, strength in (("subtle", 0.4), ("mild", 0.6), ("strong", 0.8)):
+    for name, strength in STRENGTHS.items():
         frames = bench.made(prompt, number, remix=Remix(path, strength), seconds=49 / FPS)
         bench.note(f"remix, {name}", "kept", psnr(frames, real))
         bench.read(f"remix, {name}", frames, other)
@@ -192,6 +221,8 @@ def another_actor(bench: Bench, number: int, scene: Scene, said: str, real: Fram
             "edit", "unmasked changed", 100 * np.mean(frames[:, outside] != real[:, outside]) if outside.any() else 0
         )
         bench.read("edit", frames, other)
+        frames = bench.made(prompt, number, remix=Remix(path, STRENGTHS["strong"], mask), seconds=49 / FPS)
+        bench.read("edit, as strong as by default", frames, other)
 
 
 def somebody(bench: Bench, number: int, scene: Scene, said: str, real: Frames) -> None:
@@ -213,6 +244,9 @@ def somebody(bench: Bench, number: int, scene: Scene, said: str, real: Frames) -
 
 TASKS: dict[str, Callable[[Bench, int, Scene, str, Frames], None]] = {
     "text": from_text,
+    "camera": camera_commands,
+    "image": from_a_picture,
+    "storyboard": two_prompts,
     "picture": to_a_picture,
     "extend": extend,
     "blend": blend,
@@ -237,7 +271,7 @@ def main() -> None:
     parser.add_argument("--turbo", action="store_true", help="the few-step student")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(NativeBackend(asked.model), asked.turbo or None, Path(folder))
+        bench = Bench(NativeBackend(asked.model), asked.turbo, Path(folder))
         for number in track(range(asked.clips), "clips"):
             scene = bench.scene(number)
             said, real = caption(scene, random.Random(number)), bench.real(scene)

@@ -154,7 +154,7 @@ def spread(field: Tensor, far: int) -> Tensor:
 def rates(parts: Parts, scenes: Sequence[Scene]) -> Table:
     """PSNR of the frames that were made, not of those that were given, over all pixels and where something moves."""
     found: dict[tuple[str, int, str], list[tuple[float, float]]] = {}
-    ways = {"mixed": Finishing()} | ({"ours": Finishing(None, parts.interpolator)} if parts.interpolator else {})
+    ways = between(parts)
     native = Renderer(parts.atlas, SIDE, SIDE, FPS)
     for scene in scenes:
         for origin, given in origins(parts.autoencoder, native.render([scene], FRAMES)[0]).items():
@@ -178,6 +178,11 @@ def rates(parts: Parts, scenes: Sequence[Scene]) -> Table:
     return table
 
 
+def between(parts: Parts) -> dict[str, Finishing]:
+    """Ways to frames in between."""
+    return {"mixed": Finishing()} | ({"ours": Finishing(None, parts.interpolator)} if parts.interpolator else {})
+
+
 def rate_figures(made: Tensor, true: Tensor, fps: int) -> tuple[float, float]:
     new = [i for i in range(1, len(true) - fps // FPS) if i * FPS % fps]
     error = (made - true)[new].square()
@@ -186,7 +191,7 @@ def rate_figures(made: Tensor, true: Tensor, fps: int) -> tuple[float, float]:
 
 
 def readings(parts: Parts, count: int) -> Table:
-    """What the oracle reads in decoded clips of held-out scenes, as they are and enlarged."""
+    """What the oracle reads in decoded clips: as they are, enlarged, and in frames in between alone."""
     oracle = load_oracle()
     native = Renderer(parts.atlas, SIDE, SIDE, FPS)
     examined = [task for task in tasks(LAPTOP, Plan(clips=count)) if task.suite == "single"]
@@ -195,6 +200,10 @@ def readings(parts: Parts, count: int) -> Table:
         small = origins(parts.autoencoder, native.render([task.scene], 49)[0])["decoded"]
         seen = {"small": small}
         seen |= {name: way(small, Size(4 * SIDE, 4 * SIDE)) for name, way in ways(parts.upsampler).items()}
+        moments = [index + 0.5 for index in range(len(small) - 1)]
+        for name, way in between(parts).items():
+            timed = way.timed(zip(range(len(small)), small, strict=True), moments)
+            seen[f"in between, {name}"] = np.stack(list(timed))
         true = {
             "noun": task.scene.actors[0].noun,
             "setting": task.scene.setting,

@@ -85,7 +85,9 @@ class Task:
 
 def text_to_video(shape: LatentShape, clips: int, channels: int, device: torch.device) -> Task:
     """Nothing is known."""
-    latents = torch.zeros(clips, shape.frames, channels, shape.height, shape.width, device=device)
+    # One frame of zeros for all: where nothing is known, memory must not grow with the length.
+    nought = torch.zeros(clips, 1, channels, shape.height, shape.width, device=device)
+    latents = nought.expand(-1, shape.frames, -1, -1, -1)
     nothing = Ahead(latents[:, :0], torch.zeros(0, dtype=torch.long))
     return Task(shape, latents, torch.zeros(shape.frames, dtype=torch.bool), nothing)
 
