@@ -8,13 +8,16 @@ any stretch of the path that 1, 2, 4 or 8 equal steps use, so that one network s
 as targets (knowledge distillation of samplers, Luhman & Luhman 2021), guidance baked in (Meng et al. 2023), a flow map
 that is told its stride (shortcut models, Frans et al. 2024; flow map matching, Boffi et al. 2024). In a part of the
 paths the blocks before are the student's own, because in use they are (self forcing, Huang et al. 2025).
+
+Where a model trained on has an earlier student, the new one begins with what that one learned: the difference between
+two sets of weights, added to a third (task arithmetic, Ilharco et al. 2023).
 """
 
 from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -93,12 +96,28 @@ class Diet:
     reuse: int = 8
 
 
-def distil(teacher: Generator, training: TransformerTraining, diet: Diet, recipe: Recipe) -> Run:
-    """Train, or go on training, the student for the recipe's minutes; it begins as its teacher."""
+def lesson_of(student: Generator, teacher: Generator) -> dict[str, Tensor]:
+    """By their names, what a student's weights have become beyond its teacher's."""
+    before = dict(teacher.transformer.named_parameters())
+    return {
+        name: parameter.detach() - before[name] if name in before else parameter.detach()
+        for name, parameter in student.transformer.named_parameters()
+    }
+
+
+def distil(
+    teacher: Generator, training: TransformerTraining, diet: Diet, recipe: Recipe, lesson: Mapping[str, Tensor]
+) -> Run:
+    """Train, or go on training, the student for the recipe's minutes.
+
+    It begins as its teacher, with the ``lesson`` of an earlier student on top; an empty one leaves it the teacher.
+    """
     device = next(teacher.parameters()).device
     config = teacher.config
     student = Generator(replace(config, transformer=replace(config.transformer, strides=True))).to(device)
     student.load_state_dict(teacher.state_dict(), strict=False)
+    for name, learned in lesson.items():
+        student.transformer.get_parameter(name).data += learned
     student.text_encoder.requires_grad_(False)
     teacher.eval().requires_grad_(False)
     run = Run(student, recipe)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from himmel.engine.autoencoder import Autoencoder
@@ -22,7 +23,7 @@ from himmel.engine.text_encoder import TextEncoder, Tokenizer
 from himmel.engine.upsampler import Upsampler, UpsamplerConfig, save_upsampler
 from himmel.errors import BadRequest
 from himmel.training import distil
-from himmel.training.loop import Recipe, Run
+from himmel.training.loop import Recipe, Run, keep_state
 from himmel.training.train_autoencoder import AutoencoderTraining, train_autoencoder
 from himmel.training.train_interpolator import InterpolatorTraining, train_interpolator
 from himmel.training.train_text import TextReader, train_text
@@ -35,6 +36,7 @@ from himmel.world.sprites import Atlas, art_files, atlas_for
 from himmel.world.vocabulary import VOCABULARIES, Vocabulary
 
 LICENCE = "Apache-2.0"
+LESSON = "lesson.safetensors"  # in a run's folder: what the Turbo of the model that it began from had learned
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,10 @@ def turbo_sitting(project: Project, recipe: Recipe, diet: distil.Diet) -> Run:
     """Distil the Turbo of the project's transformer for the recipe's minutes. Raises BadRequest where it has none."""
     teacher = Generator(project.generator_config())
     _load_average(project, "transformer", "transformer", teacher)
-    return distil.distil(
-        teacher.to(project.device), _training(project, (Diet(project.preset.frames, 1),)), diet, recipe
-    )
+    training = _training(project, (Diet(project.preset.frames, 1),))
+    path = project.folder / LESSON
+    lesson = load_file(path, str(project.device)) if path.exists() else {}
+    return distil.distil(teacher.to(project.device), training, diet, recipe, lesson)
 
 
 def _training(project: Project, diets: tuple[Diet, ...]) -> TransformerTraining:
@@ -163,7 +166,8 @@ def art_of(project: Project) -> list[Path]:
 def begin_from(project: Project, model: Path) -> None:
     """Begin the run with the weights of a model's folder instead of at random, where the run has none yet.
 
-    What a folder does not hold is lost: the optimisers' memory, which comes back within some hundred steps.
+    What a folder does not hold is lost: the optimisers' memory, which comes back within some hundred steps. Of its
+    Turbo is kept what it learned beyond its teacher: the run's own Turbo begins with that.
     The preset may be deeper than the model: layers that are more begin as the identity, so that nothing is lost.
     Raises BadCheckpoint, and BadRequest where the model has another shape than the preset.
     """
@@ -184,6 +188,8 @@ def begin_from(project: Project, model: Path) -> None:
         run = Run(part.requires_grad_(True), Recipe(project.folder / name, minutes=0))
         if not run.file.exists():
             run.save_now()
+    if found.turbo is not None:
+        keep_state(project.folder / LESSON, distil.lesson_of(found.turbo, found.generator), {})
 
 
 def autoencoder_of(project: Project) -> Autoencoder:

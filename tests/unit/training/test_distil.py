@@ -1,5 +1,6 @@
 """Turbo's student begins as its teacher, learns the teacher's paths, and is told what it needs to know."""
 
+import copy
 import random
 from dataclasses import replace
 
@@ -44,7 +45,7 @@ def run(teacher, training, tmp_path_factory):
     """Begun, not trained."""
     folder = tmp_path_factory.mktemp("turbo")
     return distil.distil(
-        teacher, training, distil.Diet(clips=2, pictures=3, kept=2, reuse=2), Recipe(folder, minutes=0)
+        teacher, training, distil.Diet(clips=2, pictures=3, kept=2, reuse=2), Recipe(folder, minutes=0), {}
     )
 
 
@@ -59,6 +60,20 @@ def test_the_student_begins_as_its_teacher(teacher, run):
         assert torch.equal(known.pop(name), parameter)
     assert list(known) == ["transformer.embed_stride.weight"]
     assert not known["transformer.embed_stride.weight"].any()
+
+
+def test_what_a_student_learned_can_be_taught_to_that_of_another_teacher(teacher, run, training, tmp_path):
+    student = copy.deepcopy(run.model)
+    for parameter in student.transformer.parameters():
+        parameter.data += 0.01 * torch.randn_like(parameter)
+    lesson = distil.lesson_of(student, teacher)
+    further = copy.deepcopy(teacher)
+    further.transformer.fold.weight.data += 1
+    begun = distil.distil(further, training, distil.Diet(2, 3), Recipe(tmp_path, minutes=0), lesson).model.transformer
+    learned = student.transformer
+    assert torch.allclose(begun.fold.weight, learned.fold.weight + 1, atol=1e-6)
+    assert torch.allclose(begun.unfold.weight, learned.unfold.weight, atol=1e-6)
+    assert torch.equal(begun.embed_stride.weight, learned.embed_stride.weight)
 
 
 def test_a_path_leads_from_noise_along_the_guided_flow(teaching):

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from himmel.engine.autoencoder import Autoencoder
 from himmel.engine.interpolator import Interpolator, InterpolatorConfig, load_interpolator
-from himmel.engine.model import Generator, VideoModel
+from himmel.engine.model import Generator, VideoModel, save_part
 from himmel.engine.presets import TINY
 from himmel.engine.upsampler import Upsampler, UpsamplerConfig, load_upsampler
 from himmel.errors import BadRequest
@@ -107,6 +108,19 @@ def test_a_deeper_run_begins_as_the_model_that_it_grows_from(project, tmp_path):
         theirs = model.transformer(latents, levels, times, model.read(tokens))[0]
         mine = grown.transformer(latents, levels, times, grown.read(tokens))[0]
     assert theirs.std() > 0.01 and torch.allclose(mine, theirs, atol=1e-5)
+
+
+def test_a_run_that_grows_from_a_model_takes_over_what_its_turbo_learned(project, tmp_path):
+    export(project, tmp_path / "pebble")
+    shape = replace(config(project), transformer=replace(config(project).transformer, strides=True))
+    student = Generator(shape)
+    student.load_state_dict(VideoModel.load(tmp_path / "pebble", torch.device("cpu")).generator.state_dict(), False)
+    student.transformer.fold.weight.data += 0.5
+    save_part(tmp_path / "pebble" / "turbo.safetensors", "transformer", student, shape, "Apache-2.0", {})
+    begin_from(deeper(project, tmp_path / "grown", depth=3), tmp_path / "pebble")
+    lesson = load_file(tmp_path / "grown" / "lesson.safetensors")
+    assert torch.allclose(lesson["fold.weight"], torch.tensor(0.5), atol=2e-3)  # kept at half precision
+    assert not lesson["unfold.weight"].any() and "layers.2.feed.gate.weight" not in lesson
 
 
 def test_a_shallower_run_is_refused(project, tmp_path):
