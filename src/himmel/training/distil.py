@@ -59,7 +59,7 @@ LENGTHS = (1, 2, 4, 8)  # strides, in steps of the grid
 CHANCES = (0.2, 0.4, 0.22, 0.18)  # of each: four steps, which are two of the grid each, matter most
 ANYWHERE = 0.15  # share of the strides that begin at any level: remixes do
 OWN = 0.5  # share of the paths whose past the student made itself: in use all of them are
-OWN_FROM = 150  # steps, before which it makes nothing worth to go on from
+OWN_FROM = 150  # steps, before which a student without a lesson makes nothing worth to go on from
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def distil(
     teacher.eval().requires_grad_(False)
     run = Run(student, recipe)
     torch.manual_seed(run.step)
-    teaching = _Teaching(teacher, student, training, diet, run)
+    teaching = _Teaching(teacher, student, training, diet, run, own_from=0 if lesson else OWN_FROM)
     made = teaching.paths()
     kept = deque((next(made) for _ in range(4)), maxlen=diet.kept)
     exam = teaching.exam()
@@ -214,9 +214,16 @@ class _Teaching:
     """Makes the teacher's paths."""
 
     def __init__(
-        self, teacher: Generator, student: Generator, training: TransformerTraining, diet: Diet, run: Run
+        self,
+        teacher: Generator,
+        student: Generator,
+        training: TransformerTraining,
+        diet: Diet,
+        run: Run,
+        own_from: int,
     ) -> None:
         self.teacher, self.student, self.training, self.diet, self.run = teacher, student, training, diet, run
+        self.own_from = own_from
         self.device = next(teacher.parameters()).device
         self.encode = ClipEncoder(training, training.diets[0], self.device)
         self.encode_pictures = ClipEncoder(training, replace(training.diets[0], frames=1), self.device)
@@ -235,7 +242,7 @@ class _Teaching:
         vocabulary = self.training.cast if shown else self.training.vocabulary
         scenes = [sample_scene(vocabulary, number + i) for i in range(self.diet.clips)]
         captions = [self.training.said(scene, rng, shown) for scene in scenes]
-        own = self.run.step > OWN_FROM and rng.random() < OWN
+        own = self.run.step >= self.own_from and rng.random() < OWN
         known = Known() if own else draw_known(self._frames, rng)
         made = (self.encode_cast if shown else self.encode)(scenes)
         return self._batch(made, captions, replace(known, portrait=shown), own)

@@ -51,7 +51,7 @@ def run(teacher, training, tmp_path_factory):
 
 @pytest.fixture
 def teaching(teacher, run, training):
-    return distil._Teaching(teacher, run.model, training, distil.Diet(clips=2, pictures=3), run)
+    return distil._Teaching(teacher, run.model, training, distil.Diet(clips=2, pictures=3), run, own_from=150)
 
 
 def test_the_student_begins_as_its_teacher(teacher, run):
