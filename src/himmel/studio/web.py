@@ -6,8 +6,11 @@ is stands in ``sessions``. A session is good for pages alone: the API knows keys
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import io
 import ipaddress
+import json
 import logging
 import re
 import time
@@ -15,7 +18,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Request, Response
@@ -24,6 +27,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.datastructures import UploadFile
 
 from himmel import logs
 from himmel.errors import ApiError, ForeignForm, HimmelError, NotConfirmed, NotSignedIn, SignInRefused
@@ -130,6 +134,21 @@ async def form_of(
     if not hmac.compare_digest(str(fields.pop("word", "")).encode(), visitor.form_word.encode()):
         raise ForeignForm
     return fields
+
+
+def once_of_form(path: str, fields: dict[str, Any]) -> str | None:
+    """An idempotency key for a form that may come twice: of where it goes, of its page, and of all that it says."""
+    if not fields.get("once"):
+        return None
+    said = {name: _digest(value) if isinstance(value, UploadFile) else str(value) for name, value in fields.items()}
+    return f"form-{hashlib.sha256(json.dumps([path, said], sort_keys=True).encode()).hexdigest()[:40]}"
+
+
+def _digest(upload: UploadFile) -> str:
+    upload.file.seek(0)
+    found = hashlib.file_digest(cast("io.BytesIO", upload.file), "sha256").hexdigest()
+    upload.file.seek(0)
+    return found
 
 
 def check_origin(request: Request) -> None:

@@ -6,13 +6,10 @@ Owns: this page, its form, and what the form asks the server while somebody type
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import re
 import secrets
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -40,6 +37,7 @@ from himmel.studio.web import (
     asked_by_script,
     check_origin,
     form_of,
+    once_of_form,
     page,
     page_language,
     went,
@@ -161,7 +159,8 @@ def asked_for(server: Server, fields: dict[str, Any]) -> dict[str, Any]:
 
 def _asked(server: Server, caller: Caller, fields: dict[str, Any]) -> Job:
     """The job of a form: a timeline where it says how the clip ends. Raises ApiError."""
-    body, once = asked_for(server, fields), _once(fields)
+    body = asked_for(server, fields)
+    once = once_of_form("/create", fields | {"locked": ""})  # which changes the next clip, not this one
     first, parent_id = _frame(server, caller.account_id, fields, "first", REFERENCE)
     last, other_id = _frame(server, caller.account_id, fields, "last", LAST)
     if last is None:
@@ -189,22 +188,6 @@ def _frame(
         return None, None
     job = find_video(server, account_id, named[1])
     return UploadFile(excerpt(server, job, "frame", int(named[2]))), job.id
-
-
-def _once(fields: dict[str, Any]) -> str | None:
-    """An idempotency key for a form that may come twice: of its page, and of all that it says."""
-    if not (sent := str(fields.get("once", ""))):
-        return None
-    said = {name: str(fields.get(name, "")) for name in (*PLAIN, *FRAMES, "once")}
-    said |= {name: _digest(file) for name, file in fields.items() if isinstance(file, UploadFile) and file.size}
-    return f"form-{hashlib.sha256((json.dumps(said) + sent).encode()).hexdigest()[:40]}"
-
-
-def _digest(upload: UploadFile) -> str:
-    upload.file.seek(0)
-    found = hashlib.file_digest(cast("io.BytesIO", upload.file), "sha256").hexdigest()
-    upload.file.seek(0)
-    return found
 
 
 def _looked_up(server: Server, prompt: str) -> dict[str, Any]:

@@ -132,7 +132,7 @@ export class Draft {
   }
 
   #say(text) {
-    this.form.querySelector("#problem")?.remove();
+    document.querySelector("#problem")?.remove(); // of whichever form: a page has one
     this.offline = this.offline && Boolean(text);
     if (!text) return;
     const line = Object.assign(document.createElement("p"), { className: "problem", id: "problem", textContent: text });
@@ -155,3 +155,8 @@ export function fillIn(form, fields) {
 }
 
 export const offers = (select, value) => [...select.options].some((option) => option.value === value);
+
+// Forms of plain fields alone need no more than this; those with more make drafts of themselves.
+document.querySelectorAll("form[data-draft]").forEach((form) => {
+  if (!form.closest("himmel-composer, himmel-storyboard")) new Draft(form);
+});
