@@ -34,6 +34,25 @@ def test_from_words_to_a_clip_that_plays(page):
     assert page.locator(".card").count() == 1
 
 
+@pytest.mark.parametrize(
+    ("word", "prompt", "became"),
+    [
+        ("yak", "a kayak, a yak-ox and ãyak with a yak.", "a kayak, a yak-ox and ãyak with a cat."),
+        ("Öl", "Ölofen mit Möl und Öl", "Ölofen mit Möl und cat"),
+        ("ヤク", "大きなヤクと雪", "大きなcatと雪"),
+        ("yak", "大きなyakと雪", "大きなcatと雪"),
+    ],
+)
+def test_an_unknown_word_is_marked_and_replaced_where_it_stands_by_itself(page, word, prompt, became):
+    told = {"unknown": [{"word": word, "nearest": ["cat"], "examples": []}], "notes": []}
+    page.route("**/create/words", lambda route: route.fulfill(json=told))
+    page.fill("#prompt", prompt)
+    page.locator(".unknown b").get_by_text(word).wait_for()
+    assert page.locator("[data-marks] mark").all_text_contents() == [word]
+    page.get_by_role("button", name="cat", exact=True).click()
+    assert page.input_value("#prompt") == became
+
+
 def test_nothing_is_lost_by_a_reload_and_the_theme_stays(page):
     page.fill("#prompt", "three words unsent")
     page.reload()

@@ -64,8 +64,7 @@ class Composer extends HTMLElement {
   // The same text lies under the prompt, unseen but for its marks.
   #mark() {
     const words = this.found.unknown.map((one) => one.word).sort((a, b) => b.length - a.length);
-    const escaped = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-    const parts = words.length ? this.prompt.value.split(new RegExp(`(${escaped.join("|")})`, "g")) : [];
+    const parts = words.length ? this.prompt.value.split(standing(words)) : [];
     this.marks.replaceChildren(...parts.map((part, index) => {
       if (index % 2 === 0) return document.createTextNode(part);
       return Object.assign(document.createElement("mark"), { textContent: part });
@@ -79,7 +78,7 @@ class Composer extends HTMLElement {
     const choices = (nearest.length ? nearest : examples).map((choice) => {
       const button = Object.assign(document.createElement("button"), { type: "button", className: "word", textContent: choice });
       button.addEventListener("click", () => {
-        this.prompt.value = this.prompt.value.replace(word, choice);
+        this.prompt.value = this.prompt.value.replace(standing([word], "u"), () => choice);
         this.#changed();
       });
       return button;
@@ -106,6 +105,18 @@ class Composer extends HTMLElement {
       if (answer.ok) this.querySelector("[data-estimate]").textContent = (await answer.json()).text;
     } catch { /* the old one stays */ }
   }
+}
+
+// Where words stand by themselves, the first of them that fits. Japanese has no spaces: its words stand within others,
+// and end what is beside them. As words.py cuts it.
+const JAPANESE = "[\\u3005\\u3041-\\u309f\\u30a0-\\u30ff\\u3400-\\u9fff]";
+const LETTER = `(?!${JAPANESE})[\\p{L}\\p{M}\\p{N}_]`, JOIN = "[-'’.]*";
+function standing(words, flags = "gu") {
+  const found = words.map((word) => {
+    const plain = word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    return new RegExp(JAPANESE).test(word) ? plain : `(?<!${LETTER}${JOIN})${plain}(?!${JOIN}${LETTER})`;
+  });
+  return new RegExp(`(${found.join("|")})`, flags);
 }
 
 const line = (text) => Object.assign(document.createElement("p"), { textContent: text });
