@@ -100,6 +100,17 @@ def test_what_cannot_be_made_is_said_beside_the_form(browser):
     assert "fog" in answer.text and "&lt;script&gt;alert(1)" in answer.text
 
 
+def test_what_is_wrong_is_said_in_the_language_of_the_page_or_marked_as_english(browser):
+    anna = browser("anna")
+    anna.wire.headers["accept-language"] = "de"
+    assert 'role="alert">Die Länge muss zwischen' in anna.post("/create", SMALL | {"seconds": "0"}).text
+    assert "Den Clip „none“ gibt es nicht." in anna.get("/clips/none").text
+    gone = anna.post("/library/folder", {"folder": "none", "act": "delete"}).text
+    assert '<span lang="en">there is no such folder</span>' in gone
+    told = anna.post("/create", SMALL | {"seconds": "0"}, headers={"accept": "application/json"}).json()["error"]
+    assert told["message"].startswith("Die Länge") and told["lang"] == "de" and told["code"] == "invalid_value"
+
+
 def test_a_cancelled_clip_says_so_and_what_to_do(browser):
     anna = browser("cancels")
     number = anna.make()

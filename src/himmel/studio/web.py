@@ -33,6 +33,7 @@ from himmel import logs
 from himmel.errors import ApiError, ForeignForm, HimmelError, NotConfirmed, NotSignedIn, SignInRefused
 from himmel.studio.auth import Terms
 from himmel.studio.bodies import read_body
+from himmel.studio.complaints import as_told, complaint
 from himmel.studio.content import Download, Good, as_long_as
 from himmel.studio.passkeys import Place
 from himmel.studio.server import Server, server_of
@@ -248,7 +249,8 @@ def trouble(request: Request, error: HimmelError) -> Response:
     status = error.status if isinstance(error, ApiError) else STATUS.get(type(error), 400)
     if asked_by_script(request):
         code = error.code if isinstance(error, ApiError) else CODES.get(type(error), "refused")
-        return JSONResponse({"error": {"message": str(error), "code": code}}, status, HEADERS)
+        told = as_told(str(error), page_language(request))
+        return JSONResponse({"error": told | {"code": code}}, status, HEADERS)
     if isinstance(error, NotConfirmed):
         before = request.url if request.method == "GET" else urlsplit(request.headers.get("referer", ""))
         return go_to(f"/account/confirm?next={quote(safe_path(before.path), safe='')}")
@@ -276,6 +278,7 @@ def _environment(language: str) -> Environment:
         "span": lambda ends: span(ends[0], ends[1], language),
         "day": lambda seconds: time.strftime("%Y-%m-%d", time.localtime(seconds)),
         "called": called,
+        "complaint": lambda text: complaint(text, language),
         "moment": lambda seconds: moment(seconds, language),
     }
     return made
