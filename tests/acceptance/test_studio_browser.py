@@ -53,6 +53,18 @@ def test_an_unknown_word_is_marked_and_replaced_where_it_stands_by_itself(page, 
     assert page.input_value("#prompt") == became
 
 
+def test_a_preset_speaks_the_language_of_the_prompt_and_yields_to_it(page):
+    page.fill("#prompt", "eine Katze am Strand, zoomt heran")
+    page.get_by_text("Presets", exact=True).click()
+    page.get_by_role("button", name="film noir").click()
+    page.locator("[data-words] [lang=en]").filter(has_text="'feste Kamera' is left out").wait_for()
+    assert page.input_value("#prompt") == "eine Katze am Strand, zoomt heran, bei Nacht, im Regen"
+    page.context.set_offline(True)  # then it goes in as it stands there
+    page.get_by_role("button", name="table top").click()
+    while "static camera" not in page.input_value("#prompt"):
+        page.wait_for_timeout(50)
+
+
 def test_nothing_is_lost_by_a_reload_and_the_theme_stays(page):
     page.fill("#prompt", "three words unsent")
     page.reload()

@@ -2,15 +2,19 @@
 
 import io
 import re
+from pathlib import Path
 
 import httpx2
 import pytest
 from PIL import Image
 
+import himmel
 from himmel.backends.fake import WORDS
 from himmel.studio.app import PAGES
 from himmel.studio.auth import Terms
+from himmel.words import WordList
 
+PAPERCUT = WordList.load(Path(himmel.__path__[0]) / "weights" / "papercut" / "words.json")
 PASSWORD = "a long night in june"
 NASTY = "a cat <script>alert(1)</script> \"'><img src=x onerror=alert(1)>"
 SMALL = {"prompt": "a cat", "seconds": "1", "size": "64x48", "n": "1", "turbo": "false"}
@@ -167,7 +171,7 @@ def test_forms_of_others_are_refused(browser, path):
     at = filled(path, anna.make())
     foreign = {"sec-fetch-site": "cross-site", "origin": "https://evil.test"}
     assert anna.post(at, headers=foreign).status_code == 403
-    if path != "/create/words":  # it changes nothing
+    if path not in ("/create/words", "/create/look"):  # they change nothing
         assert anna.wire.post(at, data=SMALL).status_code == 403
         assert anna.wire.post(at, data=SMALL | {"word": browser("boris").word()}).status_code == 403
 
@@ -228,6 +232,20 @@ def test_words_that_the_model_does_not_know_are_told_as_one_types(idle, browser)
     assert [(one["word"], one["nearest"]) for one in told["unknown"]] == [("quokka", ["kangaroo", "koala"])]
     estimate = anna.get("/create/estimate?seconds=4&n=2").json()["text"]
     assert re.fullmatch(r"Costs about .+ of computing · ready in .+", estimate)
+
+
+def test_presets_and_paces_are_offered_as_far_as_the_model_knows_them(idle, browser, monkeypatch):
+    monkeypatch.setattr(idle.server, "words", PAPERCUT)
+    anna = browser("dressed")
+    assert 'data-insert="slowly"' in anna.get("/create").text and "quickly" not in anna.get("/create").text
+    told = anna.wire.post("/create/look", json={"look": "film-noir", "prompt": "猫が浜辺にいる。"}).json()
+    assert told == {"prompt": "猫が浜辺にいる、夜に、雨の中、固定カメラ。", "notes": []}
+    told = anna.wire.post("/create/look", json={"look": "film-noir", "prompt": "a cat at sunset"}).json()
+    assert told["prompt"] == "a cat at sunset, in the rain, static camera" and "its own light" in told["notes"][0]
+    assert anna.wire.post("/create/look", json={"look": "none"}).status_code == 400
+    monkeypatch.setattr(idle.server, "words", None)
+    told = anna.wire.post("/create/look", json={"look": "reveal", "prompt": "Katze"}, headers={"accept-language": "de"})
+    assert told.json()["prompt"] == "Katze, bei Tageslicht, Kamera zoomt heraus"
 
 
 def test_events_tell_what_changed_and_again_after_a_break(idle, browser):
