@@ -196,6 +196,17 @@ def test_signing_in_gives_a_new_number_and_leads_nowhere_else(idle, stranger):
     assert stranger.wire.post("/sign-in", data=form, headers={"sec-fetch-site": "cross-site"}).status_code == 403
 
 
+@pytest.mark.parametrize(("headers", "name"), [({"x-forwarded-proto": "https"}, "__Host-himmel"), ({}, "himmel")])
+def test_the_cookie_of_a_session_is_for_this_host_and_no_script(idle, stranger, headers, name):
+    form = {"key": idle.server.keys.create("anna")}
+    cookie = stranger.wire.post("/sign-in", data=form, headers=headers).headers["set-cookie"]
+    first, *others = cookie.lower().split("; ")
+    assert first.startswith(f"{name.lower()}=") and len(first) > 40
+    told = {other.partition("=")[0]: other.partition("=")[2] for other in others}
+    assert told["path"] == "/" and told["samesite"] == "lax" and "httponly" in told and "domain" not in told
+    assert ("secure" in told) == bool(headers)
+
+
 def test_signing_out_ends_the_session_for_good(browser):
     anna = browser("anna")
     cookie = anna.wire.cookies["himmel"]
