@@ -39,9 +39,8 @@ SHOWN = {  # by the documentation, as a window shows them
 }
 
 
-def furnished(page: Page, link: str) -> dict[str, str]:
-    """An account, and what makes its pages worth looking at; pages that links lead to late or never, by name."""
-    begun(page, link)
+def furnished(page: Page) -> dict[str, str]:
+    """What makes an account's pages worth looking at; pages that links lead to late or never, by name."""
     for prompt in track(PROMPTS, "making clips"):
         page.goto("/create")
         page.fill("#prompt", prompt)
@@ -49,7 +48,10 @@ def furnished(page: Page, link: str) -> dict[str, str]:
         page.wait_for_url("**/create?from=*")
         finished(page)
     page.locator(".card-link").first.click()
+    page.wait_for_url("**/clips/*")
+    first = page.url
     page.get_by_role("button", name="Remix").click()
+    page.wait_for_url(lambda url: "/clips/" in url and url != first)
     page.locator("himmel-player").wait_for(timeout=120_000)
     found = {"clip": page.url, "storyboard": board(page)}
     page.goto(found["clip"])
@@ -73,6 +75,53 @@ def board(page: Page) -> str:
     page.get_by_role("button", name="Make", exact=True).last.click()
     page.locator("himmel-player").wait_for(timeout=240_000)
     return page.url.replace("/clips/", "/storyboard?from=")
+
+
+def opened(page: Page, clip: str, folder: Path) -> None:
+    """What pops up: lists, the sheet of keys, what is asked of a file that is dropped."""
+    for path, name in (("/create", "Presets"), (clip, "Download"), (clip, "Share"), ("/library", "Move")):
+        page.goto(path)
+        if name == "Move":
+            page.keyboard.press("a")
+        page.locator("summary").get_by_text(name, exact=True).click()
+        pictures(page, f"pop-{name.lower()}", folder)
+    page.goto("/create")
+    page.keyboard.press("?")
+    pictures(page, "keys", folder)
+    page.goto("/create")
+    page.eval_on_selector("[data-drop]", "sheet => { sheet.dataset.kind = 'picture'; sheet.showModal(); }")
+    pictures(page, "drop", folder)
+
+
+def asked(page: Page, folder: Path) -> None:
+    """Codes of an app, and an invitation as who opens it sees it."""
+    page.goto("/account/factors")
+    page.get_by_role("button", name="Set up an app").click()
+    page.wait_for_url("**/codes")
+    pictures(page, "codes", folder)
+    page.goto("/operator/accounts")
+    page.fill("form[action$=invite] [name=name]", "lena")
+    page.get_by_role("button", name="Make the link").click()
+    page.goto(page.locator(".key").inner_text().strip())
+    pictures(page, "invitation", folder)
+
+
+def busy(page: Page, folder: Path) -> None:
+    """The queue with a clip that is made, those that wait, and one that was stopped; nothing of it stays."""
+    page.goto("/create")
+    page.fill("#prompt", PROMPTS[0])
+    page.select_option("[name=seconds]", "20")
+    page.check("[name=n][value='4']", force=True)
+    page.get_by_role("button", name="Make", exact=True).click()
+    page.wait_for_url("**/create?from=*")
+    page.goto("/queue")
+    page.locator('[data-status="in_progress"]').first.wait_for(timeout=120_000)
+    page.get_by_role("button", name="Cancel").last.click()
+    page.wait_for_load_state()
+    pictures(page, "queue-busy", folder)
+    while page.get_by_role("button", name="Cancel").count():
+        page.get_by_role("button", name="Cancel").last.click()
+        page.wait_for_load_state()
 
 
 def main() -> None:
@@ -100,7 +149,14 @@ def photograph(address: str, link: str, folder: Path) -> None:
     with sync_playwright() as run:
         browser = run.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_context(base_url=address, reduced_motion="reduce", bypass_csp=True).new_page()
-        found = furnished(page, link)
+        page.goto(link)
+        pictures(page, "setup", folder)
+        begun(page, link)
+        pictures(page, "create-begun", folder)
+        found = furnished(page)
+        opened(page, found["clip"], folder)
+        asked(page, folder)
+        busy(page, folder)
         for path in pages(page):
             if path == "/create":
                 page.fill("#prompt", TYPED)

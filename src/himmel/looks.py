@@ -18,6 +18,8 @@ from himmel.errors import BadRequest
 from himmel.words import WordList
 
 KINDS = ("style", "light", "weather", "camera")  # in the order in which a prompt says them
+# How fast is no kind of a model's terms; who learned it did so as small words, beside all kinds.
+PACES = {"en": ("slowly", "quickly"), "de": ("langsam", "schnell"), "ja": ("ゆっくり", "素早く")}
 BUILT_IN = Path(__file__).with_suffix(".toml")
 LARGEST_FILE = 100_000  # bytes
 

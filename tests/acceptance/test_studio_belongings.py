@@ -79,7 +79,7 @@ def test_an_export_is_read_back_whole_into_another_account_and_only_once(running
     assert re.search(r"<dt>Seed</dt><dd[^>]*>7</dd>", carla.done(again.split("/")[-1]))
     assert first not in carla.get("/library").text
     carla.post(f"/clips/{cat['id']}/delete")
-    assert "1 clips came, 1 were there" in bring(carla, whole).text
+    assert "1 clip came, 1 was there" in bring(carla, whole).text
 
 
 def test_a_sora_export_becomes_clips_that_can_be_rendered_again(running, browser):
@@ -91,7 +91,7 @@ def test_a_sora_export_becomes_clips_that_can_be_rendered_again(running, browser
         "tasks": [{"prompt": "a whale over Paris", "generations": [{"id": "gen_01kabcdef", "url": "https://x/y"}]}]
     }
     found = zipped(**{"videos/20251003_gen_01kabcdef.mp4": video, "generations.json": json.dumps(listed)})
-    assert "1 clips came" in bring(dora, found).text
+    assert "1 clip came" in bring(dora, found).text
     page = dora.get("/library?q=whale").text
     clip = re.search(r"video_[0-9a-f]{32}", page)[0]
     assert all(dora.get(f"/clips/{clip}/{name}").status_code == 200 for name in ("sheet.jpg", "thumbnail.webp"))

@@ -34,6 +34,62 @@ def test_from_words_to_a_clip_that_plays(page):
     assert page.locator(".card").count() == 1
 
 
+@pytest.mark.parametrize(
+    ("word", "prompt", "became"),
+    [
+        ("yak", "a kayak, a yak-ox and ãyak with a yak.", "a kayak, a yak-ox and ãyak with a cat."),
+        ("Öl", "Ölofen mit Möl und Öl", "Ölofen mit Möl und cat"),
+        ("ヤク", "大きなヤクと雪", "大きなcatと雪"),
+        ("yak", "大きなyakと雪", "大きなcatと雪"),
+    ],
+)
+def test_an_unknown_word_is_marked_and_replaced_where_it_stands_by_itself(page, word, prompt, became):
+    told = {"unknown": [{"word": word, "nearest": ["cat"], "examples": []}], "notes": []}
+    page.route("**/create/words", lambda route: route.fulfill(json=told))
+    page.fill("#prompt", prompt)
+    page.locator(".unknown b").get_by_text(word).wait_for()
+    assert page.locator("[data-marks] mark").all_text_contents() == [word]
+    page.get_by_role("button", name="cat", exact=True).click()
+    assert page.input_value("#prompt") == became
+
+
+def test_a_preset_speaks_the_language_of_the_prompt_and_yields_to_it(page):
+    page.fill("#prompt", "eine Katze am Strand, zoomt heran")
+    page.get_by_text("Presets", exact=True).click()
+    page.get_by_role("button", name="film noir").click()
+    page.locator("[data-words] [lang=en]").filter(has_text="'feste Kamera' is left out").wait_for()
+    assert page.input_value("#prompt") == "eine Katze am Strand, zoomt heran, bei Nacht, im Regen"
+    page.context.set_offline(True)  # then it goes in as it stands there
+    page.get_by_role("button", name="table top").click()
+    page.wait_for_function("document.querySelector('#prompt').value.endsWith('static camera')")
+
+
+def test_a_clip_is_followed_where_streams_do_not_get_through(page):
+    page.route(re.compile(r"/events\?"), lambda route: route.abort())
+    with page.expect_request(re.compile(r"/events/latest\?")):
+        number = make(page, "a cat without a stream")
+    page.locator(f'[data-clip="{number}"][data-status="completed"]').wait_for()
+
+
+@pytest.mark.parametrize(("language", "words"), [("de", "Erschaffen"), ("ja", "作成")])
+def test_create_works_without_scripts_and_in_every_language(studio, window, language, words):
+    page = window(studio.address, java_script_enabled=False, locale=language)
+    page.goto("/sign-in")
+    page.locator("details summary").click()
+    page.fill("[name=key]", studio.server.keys.create("without scripts"))
+    page.locator("form:has([name=key]) button:not([type=button])").last.click()
+    page.wait_for_url("**/create")
+    assert page.locator("html").get_attribute("lang") == language and page.title().startswith(words)
+    if page.locator(".examples").count():
+        page.locator(".examples a").first.click()
+        page.wait_for_url("**/create?prompt=*")
+    else:
+        page.fill("#prompt", "猫")
+    page.locator("form.composer .go button").click()
+    page.wait_for_url("**/create?from=*")
+    assert page.locator(".card").count() >= 1
+
+
 def test_nothing_is_lost_by_a_reload_and_the_theme_stays(page):
     page.fill("#prompt", "three words unsent")
     page.reload()

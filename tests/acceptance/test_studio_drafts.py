@@ -1,6 +1,7 @@
 """Half-filled forms in a real browser: over a reload, a broken line and a server that is away nothing is lost."""
 
 import io
+import re
 
 import pytest
 from PIL import Image
@@ -113,6 +114,53 @@ def test_what_is_sent_while_offline_stays_and_is_made_once(page, studio, path):
     assert jobs(studio) == before + 1
     page.goto(path)
     assert page.input_value(PROMPT if path == "/create" else TEXTS) == ""
+
+
+@pytest.fixture
+def clips(page):
+    """Two finished clips of the page's account; where the first is published."""
+    page.fill(PROMPT, "a cat")
+    page.select_option("[name=seconds]", "2")
+    page.check("[name=n][value='2']", force=True)
+    page.get_by_role("button", name="Make", exact=True).click()
+    page.wait_for_url("**/create?from=*")
+    page.locator('.card[data-status="completed"]').nth(1).wait_for()
+    clip = page.locator(".card-link").first.get_attribute("href")
+    page.goto(clip)
+    page.get_by_text("Share", exact=True).click()
+    page.get_by_role("button", name="Publish").click()
+    page.wait_for_url(f"**{clip}")
+    return clip, clip.replace("/clips/", "/explore/")
+
+
+def test_what_is_typed_on_a_clip_comes_back_and_is_made_once(page, studio, clips):
+    forms = [(clips[0], act) for act in ("remix", "extend", "loop", "recut", "blend")] + [(clips[1], "remix")]
+    for at, act in forms:
+        page.goto(at)
+        form, words = f"form[action='{at}/{act}']", f"{act} at {at}"
+        page.fill(f"{form} [name=prompt]", words)
+        if act == "recut":
+            page.locator(".track-handle").first.press("Shift+ArrowRight")
+        if act == "blend":
+            page.locator(f"{form} [name=other]").first.check(force=True)
+        page.wait_for_timeout(WRITTEN)
+        page.reload()
+        assert page.input_value(f"{form} [name=prompt]") == words
+        assert page.locator("[data-restored]:visible").count() == 1, "of another form, too"
+        before = jobs(studio)
+        # The server takes it, and the line breaks before it can say so.
+        page.route(f"**{at}/{act}", lambda route: (route.fetch(max_redirects=0), route.abort())[1])
+        page.locator(f"{form} > button").click()
+        page.locator(f"{form} [role=alert]").filter(has_text="Nothing is lost").wait_for()
+        page.unroute(f"**{at}/{act}")
+        page.reload()
+        if act == "recut":
+            assert page.input_value(f"{form} [name=start]") == "1"
+        page.locator(f"{form} > button").click()
+        page.wait_for_url(re.compile(rf"/clips/(?!{at.split('/')[-1]})"))
+        assert jobs(studio) == before + 1, act
+        page.goto(at)
+        assert page.input_value(f"{form} [name=prompt]") != words
 
 
 def test_what_the_server_refuses_is_said_and_nothing_goes(page, png):

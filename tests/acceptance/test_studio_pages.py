@@ -2,15 +2,19 @@
 
 import io
 import re
+from pathlib import Path
 
 import httpx2
 import pytest
 from PIL import Image
 
+import himmel
 from himmel.backends.fake import WORDS
 from himmel.studio.app import PAGES
 from himmel.studio.auth import Terms
+from himmel.words import WordList
 
+PAPERCUT = WordList.load(Path(himmel.__path__[0]) / "weights" / "papercut" / "words.json")
 PASSWORD = "a long night in june"
 NASTY = "a cat <script>alert(1)</script> \"'><img src=x onerror=alert(1)>"
 SMALL = {"prompt": "a cat", "seconds": "1", "size": "64x48", "n": "1", "turbo": "false"}
@@ -100,6 +104,17 @@ def test_what_cannot_be_made_is_said_beside_the_form(browser):
     assert "fog" in answer.text and "&lt;script&gt;alert(1)" in answer.text
 
 
+def test_what_is_wrong_is_said_in_the_language_of_the_page_or_marked_as_english(browser):
+    anna = browser("anna")
+    anna.wire.headers["accept-language"] = "de"
+    assert 'role="alert">Die Länge muss zwischen' in anna.post("/create", SMALL | {"seconds": "0"}).text
+    assert "Den Clip „none“ gibt es nicht." in anna.get("/clips/none").text
+    gone = anna.post("/library/folder", {"folder": "none", "act": "delete"}).text
+    assert '<span lang="en">there is no such folder</span>' in gone
+    told = anna.post("/create", SMALL | {"seconds": "0"}, headers={"accept": "application/json"}).json()["error"]
+    assert told["message"].startswith("Die Länge") and told["lang"] == "de" and told["code"] == "invalid_value"
+
+
 def test_a_cancelled_clip_says_so_and_what_to_do(browser):
     anna = browser("cancels")
     number = anna.make()
@@ -156,7 +171,7 @@ def test_forms_of_others_are_refused(browser, path):
     at = filled(path, anna.make())
     foreign = {"sec-fetch-site": "cross-site", "origin": "https://evil.test"}
     assert anna.post(at, headers=foreign).status_code == 403
-    if path != "/create/words":  # it changes nothing
+    if path not in ("/create/words", "/create/look"):  # they change nothing
         assert anna.wire.post(at, data=SMALL).status_code == 403
         assert anna.wire.post(at, data=SMALL | {"word": browser("boris").word()}).status_code == 403
 
@@ -179,6 +194,17 @@ def test_signing_in_gives_a_new_number_and_leads_nowhere_else(idle, stranger):
     assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "a" * 43 not in cookie
     stranger.wire.cookies.clear()
     assert stranger.wire.post("/sign-in", data=form, headers={"sec-fetch-site": "cross-site"}).status_code == 403
+
+
+@pytest.mark.parametrize(("headers", "name"), [({"x-forwarded-proto": "https"}, "__Host-himmel"), ({}, "himmel")])
+def test_the_cookie_of_a_session_is_for_this_host_and_no_script(idle, stranger, headers, name):
+    form = {"key": idle.server.keys.create("anna")}
+    cookie = stranger.wire.post("/sign-in", data=form, headers=headers).headers["set-cookie"]
+    first, *others = cookie.lower().split("; ")
+    assert first.startswith(f"{name.lower()}=") and len(first) > 40
+    told = {other.partition("=")[0]: other.partition("=")[2] for other in others}
+    assert told["path"] == "/" and told["samesite"] == "lax" and "httponly" in told and "domain" not in told
+    assert ("secure" in told) == bool(headers)
 
 
 def test_signing_out_ends_the_session_for_good(browser):
@@ -217,6 +243,20 @@ def test_words_that_the_model_does_not_know_are_told_as_one_types(idle, browser)
     assert [(one["word"], one["nearest"]) for one in told["unknown"]] == [("quokka", ["kangaroo", "koala"])]
     estimate = anna.get("/create/estimate?seconds=4&n=2").json()["text"]
     assert re.fullmatch(r"Costs about .+ of computing · ready in .+", estimate)
+
+
+def test_presets_and_paces_are_offered_as_far_as_the_model_knows_them(idle, browser, monkeypatch):
+    monkeypatch.setattr(idle.server, "words", PAPERCUT)
+    anna = browser("dressed")
+    assert 'data-insert="slowly"' in anna.get("/create").text and "quickly" not in anna.get("/create").text
+    told = anna.wire.post("/create/look", json={"look": "film-noir", "prompt": "猫が浜辺にいる。"}).json()
+    assert told == {"prompt": "猫が浜辺にいる、夜に、雨の中、固定カメラ。", "notes": []}
+    told = anna.wire.post("/create/look", json={"look": "film-noir", "prompt": "a cat at sunset"}).json()
+    assert told["prompt"] == "a cat at sunset, in the rain, static camera" and "its own light" in told["notes"][0]
+    assert anna.wire.post("/create/look", json={"look": "none"}).status_code == 400
+    monkeypatch.setattr(idle.server, "words", None)
+    told = anna.wire.post("/create/look", json={"look": "reveal", "prompt": "Katze"}, headers={"accept-language": "de"})
+    assert told.json()["prompt"] == "Katze, bei Tageslicht, Kamera zoomt heraus"
 
 
 def test_events_tell_what_changed_and_again_after_a_break(idle, browser):

@@ -6,9 +6,12 @@ over the protocol that browsers are driven by: the browser takes them for real o
 
 import re
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from himmel.media.video_io import write_video
+from himmel.spec import Size
 from himmel.studio.jobs import find
 
 TEXTS, SECONDS = "[data-shots] textarea", "[name='cards[][seconds]']"
@@ -101,8 +104,8 @@ def picture(tmp_path):
     return path
 
 
-def dropped(page, path, place):
-    """A file dragged into the window from outside and dropped there."""
+def dropped(page, path, place, answer="dialog[data-drop][open]"):
+    """A file dragged into the window from outside and dropped there, when the page has answered."""
     wire, data = page.context.new_cdp_session(page), {"items": [], "files": [str(path)], "dragOperationsMask": 1}
 
     def send(kind, x, y):
@@ -110,7 +113,7 @@ def dropped(page, path, place):
 
     send("dragEnter", 600, 400)
     send("dragOver", 601, 401)
-    page.locator("dialog[data-drop][open]").wait_for()
+    page.locator(answer).first.wait_for()
     x, y = middle(page.locator(place)) if place else (600, 700)
     send("dragOver", x, y)
     send("drop", x, y)
@@ -139,3 +142,23 @@ def test_what_is_no_picture_and_no_clip_is_refused_where_it_is_dropped(page, tmp
     dropped(page, path, "[data-use=first]")
     page.get_by_role("alert").filter(has_text="‘words.txt’ cannot be used here").wait_for()
     assert page.locator("[data-given]:visible").count() == 0
+
+
+def test_a_file_dropped_elsewhere_is_a_card_or_a_clip_and_the_page_stays(page, picture, tmp_path):
+    words, film = tmp_path / "words.txt", tmp_path / "my film.mp4"
+    words.write_text("a cat")
+    write_video(film, [np.zeros((12, 48, 64, 3), np.uint8)], size=Size(64, 48), fps=12)
+    laid(page, "a cat")
+    dropped(page, words, "h1", "h1")
+    page.get_by_role("alert").filter(has_text="becomes a card").wait_for()
+    dropped(page, picture, "h1", "h1")
+    page.locator(".seg-body.pictured").wait_for()
+    assert page.get_by_role("alert").count() == 0 and len(shown(page)) == 2
+    page.goto("/library")
+    dropped(page, words, "h1", "h1")
+    page.get_by_role("alert").filter(has_text="can be dropped here").wait_for()
+    dropped(page, film, "h1", "h1")
+    page.locator(".card").get_by_text("my film").wait_for()
+    film.write_bytes(b"none")
+    dropped(page, film, "h1", "h1")
+    page.get_by_role("alert").filter(has_text="not an MP4 clip").wait_for()

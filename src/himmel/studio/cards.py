@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from himmel.media.thumbnails import SHEET_COLUMNS, SHEET_FRAMES
 from himmel.spec import Size
+from himmel.studio.complaints import as_told
 from himmel.studio.database import some_of
 from himmel.studio.jobs import FINAL, Job, Status
 from himmel.studio.schemas import Video
@@ -67,6 +68,12 @@ class Card:
     def rows(self) -> int:
         return -(-self.frames // SHEET_COLUMNS)
 
+    @property
+    def why(self) -> str:
+        """What its failure complains of, in English; nothing where it did not fail, or somebody stopped it."""
+        error = self.video.error
+        return error.message if self.video.status == Status.FAILED and error and error.code != "cancelled" else ""
+
     def told(self) -> dict[str, Any]:
         """What a script needs to bring the card up to date."""
         video = self.video
@@ -96,7 +103,7 @@ def _line(video: Video, language: str) -> str:
     if video.status == Status.FAILED:
         if video.error and video.error.code == "cancelled":
             return _("Cancelled")
-        return _("Failed: %(why)s") % {"why": video.error.message if video.error else ""}
+        return _("Failed: %(why)s") % {"why": as_told(video.error.message if video.error else "", language)["message"]}
     if video.status == Status.COMPLETED:
         return _("Done")
     ends = video.himmel.eta_seconds

@@ -128,11 +128,11 @@ def check_extent(settings: Settings, body: CreateVideo) -> None:
         raise ApiError(400, "invalid_value", told, param="seconds")
     a_second = size.width * size.height * (body.fps or USUAL_FPS) * body.n / 1e6
     if seconds * a_second > settings.job_megapixels:
-        told = f"size: all frames of a request may have {settings.job_megapixels:g} megapixels together on this server"
-        allowed = (
-            f"{told}; at this size, frame rate and number that is {settings.job_megapixels / a_second:.1f} seconds"
+        told = (
+            f"size: all frames of a request may have {settings.job_megapixels:g} megapixels together on this server; "
+            f"at this size, frame rate and number that is {settings.job_megapixels / a_second:.1f} seconds"
         )
-        raise ApiError(400, "invalid_value", allowed, param="size")
+        raise ApiError(400, "invalid_value", told, param="size")
 
 
 def _check_turbo(server: Server, body: CreateVideo, model: str) -> None:

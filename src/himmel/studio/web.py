@@ -6,8 +6,11 @@ is stands in ``sessions``. A session is good for pages alone: the API knows keys
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import io
 import ipaddress
+import json
 import logging
 import re
 import time
@@ -15,7 +18,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Request, Response
@@ -24,11 +27,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.datastructures import UploadFile
 
 from himmel import logs
 from himmel.errors import ApiError, ForeignForm, HimmelError, NotConfirmed, NotSignedIn, SignInRefused
 from himmel.studio.auth import Terms
 from himmel.studio.bodies import read_body
+from himmel.studio.complaints import as_told, complaint
 from himmel.studio.content import Download, Good, as_long_as
 from himmel.studio.passkeys import Place
 from himmel.studio.server import Server, server_of
@@ -132,6 +137,21 @@ async def form_of(
     return fields
 
 
+def once_of_form(path: str, fields: dict[str, Any]) -> str | None:
+    """An idempotency key for a form that may come twice: of where it goes, of its page, and of all that it says."""
+    if not fields.get("once"):
+        return None
+    said = {name: _digest(value) if isinstance(value, UploadFile) else str(value) for name, value in fields.items()}
+    return f"form-{hashlib.sha256(json.dumps([path, said], sort_keys=True).encode()).hexdigest()[:40]}"
+
+
+def _digest(upload: UploadFile) -> str:
+    upload.file.seek(0)
+    found = hashlib.file_digest(cast("io.BytesIO", upload.file), "sha256").hexdigest()
+    upload.file.seek(0)
+    return found
+
+
 def check_origin(request: Request) -> None:
     """Raise ForeignForm unless a browser says that a page of this very server sends this."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
@@ -229,7 +249,8 @@ def trouble(request: Request, error: HimmelError) -> Response:
     status = error.status if isinstance(error, ApiError) else STATUS.get(type(error), 400)
     if asked_by_script(request):
         code = error.code if isinstance(error, ApiError) else CODES.get(type(error), "refused")
-        return JSONResponse({"error": {"message": str(error), "code": code}}, status, HEADERS)
+        told = as_told(str(error), page_language(request))
+        return JSONResponse({"error": told | {"code": code}}, status, HEADERS)
     if isinstance(error, NotConfirmed):
         before = request.url if request.method == "GET" else urlsplit(request.headers.get("referer", ""))
         return go_to(f"/account/confirm?next={quote(safe_path(before.path), safe='')}")
@@ -257,6 +278,7 @@ def _environment(language: str) -> Environment:
         "span": lambda ends: span(ends[0], ends[1], language),
         "day": lambda seconds: time.strftime("%Y-%m-%d", time.localtime(seconds)),
         "called": called,
+        "complaint": lambda text: complaint(text, language),
         "moment": lambda seconds: moment(seconds, language),
     }
     return made

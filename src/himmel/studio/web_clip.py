@@ -26,7 +26,17 @@ from himmel.studio.sessions import Visitor
 from himmel.studio.shares import links_of
 from himmel.studio.tables import jobs
 from himmel.studio.videos import find_video
-from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page, page_language, same_session
+from himmel.studio.web import (
+    PageRoute,
+    TheVisitor,
+    form_of,
+    go_to,
+    once_of_form,
+    page,
+    page_language,
+    same_session,
+    went,
+)
 from himmel.studio.web_library import latest
 from himmel.studio.web_recut import BRIDGES, MADE, other_form
 
@@ -126,12 +136,13 @@ async def again(video_id: str, request: Request, server: TheServer, visitor: The
 async def remix(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
     """The clip in another way: as far from it as one of ``STRENGTHS`` says."""
     fields = await form_of(request, visitor)
+    once = once_of_form(request.url.path, fields)
 
     def made() -> Response:
         parent = find_video(server, visitor.caller.account_id, video_id)
         strength = STRENGTHS.get(str(fields.get("strength")), STRENGTHS["mild"])
         body = {"prompt": fields.get("prompt", ""), "strength": strength}
-        return go_to(f"/clips/{remix_video(server, visitor.caller, parent, body).id}")
+        return went(request, f"/clips/{remix_video(server, visitor.caller, parent, body, once).id}")
 
     return await run_in_threadpool(made)
 
@@ -141,8 +152,9 @@ async def extend(video_id: str, request: Request, server: TheServer, visitor: Th
     """The clip, and what comes after it."""
     fields = await form_of(request, visitor)
     told = {"prompt": fields.get("prompt", ""), "seconds": fields.get("seconds", ""), "video": {"id": video_id}}
-    job = await run_in_threadpool(extend_video, server, visitor.caller, told)
-    return go_to(f"/clips/{job.id}")
+    once = once_of_form(request.url.path, fields)
+    job = await run_in_threadpool(extend_video, server, visitor.caller, told, once)
+    return went(request, f"/clips/{job.id}")
 
 
 @router.post("/cancel")

@@ -6,21 +6,18 @@ Owns: this page, its form, and what the form asks the server while somebody type
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import re
 import secrets
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
-from himmel.directions import directed
+from himmel.directions import appended, directed
 from himmel.errors import ApiError, HimmelError
-from himmel.looks import BUILT_IN, KINDS, read_looks
+from himmel.looks import BUILT_IN, KINDS, PACES, look_named, read_looks, with_look
 from himmel.spec import MAX_SEED, Size
 from himmel.studio.api_videos import TheServer
 from himmel.studio.auth import Caller
@@ -40,6 +37,7 @@ from himmel.studio.web import (
     asked_by_script,
     check_origin,
     form_of,
+    once_of_form,
     page,
     page_language,
     went,
@@ -56,11 +54,23 @@ FRAMES = ("first", "last")  # of clips, as "clip:frame"; frame 0 is the last one
 LAST = "last_frame"  # a picture that the clip ends with
 MATERIAL = "material"  # a clip that is to be remixed or extended
 USUAL = {"size": SIZES[0], "seconds": "4", "n": "1", "turbo": ""}
-EXAMPLES = (
-    "a cat jumping on the beach, the camera zooms in",
-    "a penguin spinning in the snow",
-    "a red balloon rising over a forest at golden hour",
-)
+EXAMPLES = {
+    "en": (
+        "a cat jumping on the beach, the camera zooms in",
+        "a penguin spinning in the snow",
+        "a red balloon rising over a forest at golden hour",
+    ),
+    "de": (
+        "eine Katze springt am Strand, die Kamera zoomt heran",
+        "ein Pinguin dreht sich im Schnee",
+        "ein roter Luftballon steigt über dem Wald auf, im Abendlicht",
+    ),
+    "ja": (
+        "浜辺でジャンプする猫、カメラがズームイン",
+        "雪の中でくるくる回るペンギン",
+        "夕焼けの中、森で上昇する赤い風船",
+    ),
+}
 
 router = APIRouter(route_class=PageRoute)
 
@@ -151,6 +161,23 @@ async def words(request: Request, server: TheServer, visitor: TheVisitor) -> dic
     return await run_in_threadpool(lambda: _looked_up(server, prompt))
 
 
+@router.post("/create/look")
+async def look(request: Request, server: TheServer, visitor: TheVisitor) -> dict[str, Any]:
+    """A prompt with a preset's words, as the prompt's language and what it says already have it; and what yielded."""
+    check_origin(request)
+    fields = await read_body(request, 20_000)
+    chosen, prompt = look_named(str(fields.get("look", "")), read_looks(BUILT_IN)), str(fields.get("prompt", ""))
+
+    def put() -> dict[str, Any]:
+        if server.words is None:
+            language = page_language(request)
+            return {"prompt": appended(prompt, [chosen.line(language)], language), "notes": []}
+        found = with_look(prompt, chosen, server.words, server.settings.model)
+        return {"prompt": found.prompt, "notes": found.notes}
+
+    return await run_in_threadpool(put)
+
+
 def asked_for(server: Server, fields: dict[str, Any]) -> dict[str, Any]:
     """A form's fields as a body of the API: what was left empty is left out."""
     body = {name: fields[name] for name in PLAIN if str(fields.get(name, "")).strip()}
@@ -161,7 +188,8 @@ def asked_for(server: Server, fields: dict[str, Any]) -> dict[str, Any]:
 
 def _asked(server: Server, caller: Caller, fields: dict[str, Any]) -> Job:
     """The job of a form: a timeline where it says how the clip ends. Raises ApiError."""
-    body, once = asked_for(server, fields), _once(fields)
+    body = asked_for(server, fields)
+    once = once_of_form("/create", fields | {"locked": ""})  # which changes the next clip, not this one
     first, parent_id = _frame(server, caller.account_id, fields, "first", REFERENCE)
     last, other_id = _frame(server, caller.account_id, fields, "last", LAST)
     if last is None:
@@ -189,22 +217,6 @@ def _frame(
         return None, None
     job = find_video(server, account_id, named[1])
     return UploadFile(excerpt(server, job, "frame", int(named[2]))), job.id
-
-
-def _once(fields: dict[str, Any]) -> str | None:
-    """An idempotency key for a form that may come twice: of its page, and of all that it says."""
-    if not (sent := str(fields.get("once", ""))):
-        return None
-    said = {name: str(fields.get(name, "")) for name in (*PLAIN, *FRAMES, "once")}
-    said |= {name: _digest(file) for name, file in fields.items() if isinstance(file, UploadFile) and file.size}
-    return f"form-{hashlib.sha256((json.dumps(said) + sent).encode()).hexdigest()[:40]}"
-
-
-def _digest(upload: UploadFile) -> str:
-    upload.file.seek(0)
-    found = hashlib.file_digest(cast("io.BytesIO", upload.file), "sha256").hexdigest()
-    upload.file.seek(0)
-    return found
 
 
 def _looked_up(server: Server, prompt: str) -> dict[str, Any]:
@@ -264,7 +276,7 @@ def _page(
         lengths=list(dict.fromkeys((*SECONDS, known["seconds"]))),
         looks=_looks(language),
         kinds=_kinds(server, language),
-        examples=() if found else EXAMPLES,
+        examples=() if found else EXAMPLES[language],
         cards=cards_of(server, found, language),
         estimate=estimate_of(server, caller.account_id, min(3600.0, seconds), many, language),
         once=secrets.token_urlsafe(12),
@@ -292,4 +304,5 @@ def _kinds(server: Server, language: str) -> list[tuple[str, list[str]]]:
     if server.words is None:
         return []
     told = {kind: [term.names.get(language, term.key) for term in server.words.of_kind(kind)] for kind in KINDS}
+    told["pace"] = [word for word in PACES[language] if server.words.knows(word)]
     return [(kind, names) for kind, names in told.items() if names]

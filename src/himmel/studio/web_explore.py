@@ -6,6 +6,7 @@ comes first.
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -18,7 +19,17 @@ from himmel.studio.content import as_long_as
 from himmel.studio.onlookers import file_for_others
 from himmel.studio.published import find_published, newest, publish, published_clip, take_back
 from himmel.studio.remakes import remix_video
-from himmel.studio.web import PageRoute, TheVisitor, cookie_name, form_of, go_to, page, page_language
+from himmel.studio.web import (
+    PageRoute,
+    TheVisitor,
+    cookie_name,
+    form_of,
+    go_to,
+    once_of_form,
+    page,
+    page_language,
+    went,
+)
 from himmel.studio.web_clip import STRENGTHS
 
 TOGETHER = 36  # clips on a page
@@ -49,7 +60,7 @@ def one(video_id: str, request: Request, server: TheServer, visitor: TheVisitor)
     values["card"] = cards_of(server, [found.job], page_language(request))[0]
     values["negative"] = found.job.request.get("negative_prompt", "")
     values["origin"] = published_clip(server.database, found.job.parent_id)
-    return page(request, "explored.html", strengths=STRENGTHS, **values)
+    return page(request, "explored.html", strengths=STRENGTHS, once=secrets.token_urlsafe(12), **values)
 
 
 @router.head("/explore/{video_id}/{name}.{ending}")
@@ -70,12 +81,13 @@ def file(video_id: str, name: str, ending: str, request: Request, server: TheSer
 async def remix(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
     """A clip of the visitor's own, made from a published one; as far from it as the form says."""
     fields = await form_of(request, visitor)
+    once = once_of_form(request.url.path, fields)
 
     def made() -> Response:
         parent = find_published(server.database, video_id).job
         strength = STRENGTHS.get(str(fields.get("strength")), STRENGTHS["mild"])
         body = {"prompt": fields.get("prompt", ""), "strength": strength}
-        return go_to(f"/clips/{remix_video(server, visitor.caller, parent, body).id}")
+        return went(request, f"/clips/{remix_video(server, visitor.caller, parent, body, once).id}")
 
     return await run_in_threadpool(made)
 

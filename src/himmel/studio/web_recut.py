@@ -21,7 +21,7 @@ from himmel.studio.excerpts import excerpt
 from himmel.studio.jobs import Job
 from himmel.studio.server import Server
 from himmel.studio.timelines import Kept, Made, Piece, blended, kept_of, make_timeline, seconds_of
-from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to
+from himmel.studio.web import PageRoute, TheVisitor, form_of, once_of_form, went
 
 MADE = ("0", "1", "2", "4")  # seconds before and after what is kept
 BRIDGES = ("1", "2", "3")  # seconds that close a loop, or lead from one clip to another
@@ -50,7 +50,7 @@ async def recut(video_id: str, request: Request, server: TheServer, visitor: The
             )
         return [*([Made(before)] if before else []), cut, *([Made(after)] if after else [])]
 
-    return await run_in_threadpool(_cut, server, visitor.caller, video_id, fields, pieces)
+    return await run_in_threadpool(_cut, request, server, visitor.caller, video_id, fields, pieces)
 
 
 @router.post("/loop")
@@ -61,7 +61,7 @@ async def loop(video_id: str, request: Request, server: TheServer, visitor: TheV
     def pieces(kept: Kept) -> list[Piece]:
         return [kept, Made(seconds_of(fields.get("seconds"), "seconds"))]
 
-    return await run_in_threadpool(lambda: _cut(server, visitor.caller, video_id, fields, pieces, loop=True))
+    return await run_in_threadpool(lambda: _cut(request, server, visitor.caller, video_id, fields, pieces, loop=True))
 
 
 @router.post("/blend")
@@ -73,10 +73,11 @@ async def blend(video_id: str, request: Request, server: TheServer, visitor: The
         other = kept_of(server, kept.job.account_id, str(fields.get("other", "")))
         return blended(kept, other, seconds_of(fields.get("seconds"), "seconds"))
 
-    return await run_in_threadpool(_cut, server, visitor.caller, video_id, fields, pieces)
+    return await run_in_threadpool(_cut, request, server, visitor.caller, video_id, fields, pieces)
 
 
 def _cut(
+    request: Request,
     server: Server,
     caller: Caller,
     video_id: str,
@@ -88,8 +89,9 @@ def _cut(
     """Make what ``pieces`` makes of the whole clip. Raises ApiError."""
     kept = kept_of(server, caller.account_id, video_id)
     told = {"prompt": str(fields.get("prompt") or "").strip() or kept.job.request["prompt"]}
-    job = make_timeline(server, caller, pieces(kept), told, loop=loop, parent_id=kept.job.id)
-    return go_to(f"/clips/{job.id}")
+    once = once_of_form(request.url.path, fields)
+    job = make_timeline(server, caller, pieces(kept), told, loop=loop, parent_id=kept.job.id, once=once)
+    return went(request, f"/clips/{job.id}")
 
 
 def other_form(server: Server, job: Job, name: str) -> Response | None:

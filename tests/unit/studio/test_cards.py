@@ -28,6 +28,14 @@ def test_how_a_clip_is_getting_on(shown, line):
     assert _line(shown, "en") == line
 
 
+def test_why_it_failed_is_said_in_the_language_of_the_page_where_that_is_known():
+    failed = video(Status.FAILED, "worker_fault")
+    failed.error.message = "the worker made a mistake; it was noted"
+    assert _line(failed, "de").startswith("Gescheitert: Der Rechner")
+    assert Card(failed, "", "", False, 1).why == failed.error.message
+    assert Card(video(Status.FAILED, "cancelled"), "", "", False, 1).why == ""
+
+
 @pytest.mark.parametrize("code", ["cancelled", "worker_lost", "task_not_supported", "generation_failed"])
 def test_every_failure_says_what_to_do(code):
     assert len(_advice(video(Status.FAILED, code), "en")) > 30

@@ -15,18 +15,29 @@ class Composer extends HTMLElement {
       fields.filter(([name]) => ["first", "last"].includes(name)).forEach(([name, value]) => drop.frame(name, value));
       fillIn(this.form, fields);
     });
-    this.prompt.addEventListener("input", () => this.#typed());
+    this.prompt.addEventListener("input", (event) => this.#typed(event));
     this.prompt.addEventListener("scroll", () => (this.marks.scrollTop = this.prompt.scrollTop));
     this.prompt.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.form.requestSubmit();
     });
     this.querySelectorAll("[data-insert]").forEach((button) =>
-      button.addEventListener("click", () => this.insert(button.dataset.insert)));
+      button.addEventListener("click", () => this.#put(button.dataset)));
     this.#seed();
     this.form.addEventListener("change", (event) => {
       if (["seconds", "n"].includes(event.target.name)) this.#estimate();
     });
     if (this.prompt.value) this.#look();
+  }
+
+  // A preset yields to what the prompt says itself, and speaks its language; the server knows both.
+  async #put({ look, insert }) {
+    if (!look) return this.insert(insert);
+    try {
+      const told = await ask("/create/look", { look, prompt: this.prompt.value });
+      this.prompt.value = told.prompt;
+      this.yielded = told.notes;
+      this.#changed();
+    } catch { this.insert(insert); }
   }
 
   // Puts words at the prompt's end, where one can see and change them.
@@ -42,7 +53,8 @@ class Composer extends HTMLElement {
     this.prompt.focus();
   }
 
-  #typed() {
+  #typed(event) {
+    if (event.isTrusted) this.yielded = []; // what was said of a preset is over when somebody types on
     if (this.found) this.#mark();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.#look(), PAUSE);
@@ -50,22 +62,20 @@ class Composer extends HTMLElement {
 
   async #look() {
     const asked = this.prompt.value;
-    const body = JSON.stringify({ prompt: asked });
-    const headers = { "content-type": "application/json", accept: "application/json" };
     try {
-      const answer = await fetch("/create/words", { method: "POST", headers, body });
-      if (!answer.ok || asked !== this.prompt.value) return;
-      this.found = await answer.json();
+      const found = await ask("/create/words", { prompt: asked });
+      if (asked !== this.prompt.value) return;
+      this.found = found;
     } catch { return; }
     this.#mark();
-    this.told.replaceChildren(...this.found.unknown.map((word) => this.#explained(word)), ...this.found.notes.map(line));
+    const notes = [...this.found.notes, ...(this.yielded ?? [])];
+    this.told.replaceChildren(...this.found.unknown.map((word) => this.#explained(word)), ...notes.map(line));
   }
 
   // The same text lies under the prompt, unseen but for its marks.
   #mark() {
     const words = this.found.unknown.map((one) => one.word).sort((a, b) => b.length - a.length);
-    const escaped = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-    const parts = words.length ? this.prompt.value.split(new RegExp(`(${escaped.join("|")})`, "g")) : [];
+    const parts = words.length ? this.prompt.value.split(standing(words)) : [];
     this.marks.replaceChildren(...parts.map((part, index) => {
       if (index % 2 === 0) return document.createTextNode(part);
       return Object.assign(document.createElement("mark"), { textContent: part });
@@ -79,7 +89,7 @@ class Composer extends HTMLElement {
     const choices = (nearest.length ? nearest : examples).map((choice) => {
       const button = Object.assign(document.createElement("button"), { type: "button", className: "word", textContent: choice });
       button.addEventListener("click", () => {
-        this.prompt.value = this.prompt.value.replace(word, choice);
+        this.prompt.value = this.prompt.value.replace(standing([word], "u"), () => choice);
         this.#changed();
       });
       return button;
@@ -108,6 +118,25 @@ class Composer extends HTMLElement {
   }
 }
 
-const line = (text) => Object.assign(document.createElement("p"), { textContent: text });
+// Where words stand by themselves, the first of them that fits. Japanese has no spaces: its words stand within others,
+// and end what is beside them. As words.py cuts it.
+const JAPANESE = "[\\u3005\\u3041-\\u309f\\u30a0-\\u30ff\\u3400-\\u9fff]";
+const LETTER = `(?!${JAPANESE})[\\p{L}\\p{M}\\p{N}_]`, JOIN = "[-'’.]*";
+function standing(words, flags = "gu") {
+  const found = words.map((word) => {
+    const plain = word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    return new RegExp(JAPANESE).test(word) ? plain : `(?<!${LETTER}${JOIN})${plain}(?!${JOIN}${LETTER})`;
+  });
+  return new RegExp(`(${found.join("|")})`, flags);
+}
+
+async function ask(address, told) {
+  const headers = { "content-type": "application/json", accept: "application/json" };
+  const answer = await fetch(address, { method: "POST", headers, body: JSON.stringify(told) });
+  if (!answer.ok) throw new Error(answer.statusText);
+  return answer.json();
+}
+
+const line = (text) => Object.assign(document.createElement("p"), { lang: "en", textContent: text });
 
 customElements.define("himmel-composer", Composer);

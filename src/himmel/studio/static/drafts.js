@@ -117,7 +117,7 @@ export class Draft {
         await this.#clear();
         return location.assign(told.go);
       }
-      this.#say(told.error.message);
+      this.#say(told.error.message, told.error.lang);
     } catch {
       this.offline = true;
       this.#say(this.note.dataset.offline);
@@ -131,11 +131,11 @@ export class Draft {
     this.form.querySelectorAll("button:not([type=button])").forEach((button) => (button.disabled = sending));
   }
 
-  #say(text) {
-    this.form.querySelector("#problem")?.remove();
+  #say(text, lang = document.documentElement.lang) {
+    document.querySelector("#problem")?.remove(); // of whichever form: a page has one
     this.offline = this.offline && Boolean(text);
     if (!text) return;
-    const line = Object.assign(document.createElement("p"), { className: "problem", id: "problem", textContent: text });
+    const line = Object.assign(document.createElement("p"), { className: "problem", id: "problem", lang, textContent: text });
     line.setAttribute("role", "alert");
     this.note.before(line);
     line.scrollIntoView({ block: "nearest" });
@@ -155,3 +155,8 @@ export function fillIn(form, fields) {
 }
 
 export const offers = (select, value) => [...select.options].some((option) => option.value === value);
+
+// Forms of plain fields alone need no more than this; those with more make drafts of themselves.
+document.querySelectorAll("form[data-draft]").forEach((form) => {
+  if (!form.closest("himmel-composer, himmel-storyboard")) new Draft(form);
+});

@@ -98,7 +98,7 @@ export class Drop {
       const answer = await fetch("/create/clip", { method: "POST", body, headers: { accept: "application/json" } });
       const told = await answer.json();
       if (told.go) return told.go.match(/video_[0-9a-f]{32}/)[0];
-      this.#say(told.error.message);
+      this.#say(told.error.message, false, told.error.lang);
     } catch {
       this.#say(this.sheet.dataset.offline);
     }
@@ -151,9 +151,9 @@ export class Drop {
     this.#say(Object.entries(told).reduce((text, [name, value]) => text.replace(`{${name}}`, value), this.sheet.dataset[why]));
   }
 
-  #say(text, busy = false) {
+  #say(text, busy = false, lang = document.documentElement.lang) {
     this.sheet.toggleAttribute("aria-busy", busy);
-    this.line.textContent = text;
+    Object.assign(this.line, { lang, textContent: text });
     this.line.hidden = !text;
     this.line.classList.toggle("problem", Boolean(text) && !busy);
   }

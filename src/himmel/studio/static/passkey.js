@@ -8,7 +8,7 @@ async function asked(form) {
   const answer = await fetch(form.dataset.challenge, sent);
   const told = await answer.json();
   if (told.error?.code === "not_confirmed") location.assign("/account/confirm");
-  if (!answer.ok) throw new Error(told.error.message);
+  if (!answer.ok) throw Object.assign(new Error(told.error.message), { lang: told.error.lang });
   return { ...told, challenge: bytes(told.challenge) };
 }
 
@@ -41,6 +41,7 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
       // A browser says why in its own words, which are for programmers; a server's are for people.
       const said = { NotAllowedError: problem.dataset.told, AbortError: problem.dataset.told, InvalidStateError: problem.dataset.known };
       problem.textContent = said[error.name] ?? error.message;
+      problem.lang = error.lang ?? document.documentElement.lang;
       problem.hidden = false;
       button.disabled = false;
     }

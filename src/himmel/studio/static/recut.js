@@ -42,6 +42,7 @@ if (form && player) {
     const low = input === stop ? Number(start.value) + least : 0;
     const high = input === start ? Number(stop.value) - least : length;
     input.value = round(Math.min(high, Math.max(low, seconds)));
+    input.dispatchEvent(new Event("change", { bubbles: true })); // for the draft
     video.pause();
     video.currentTime = Math.min(Number(input.value), Math.max(0, length - 0.5 / player.fps));
     show();

@@ -194,6 +194,16 @@ class Storyboard extends HTMLElement {
     made.querySelector("textarea, select, input[type=file]").focus();
   }
 
+  // A card of a picture that was dropped.
+  picture(file) {
+    if (this.shots.length >= Number(this.getAttribute("most"))) return;
+    this.#add("image");
+    const input = field(this.chosen, "picture"), bag = new DataTransfer();
+    bag.items.add(file);
+    input.files = bag.files;
+    ["input", "change"].forEach((name) => input.dispatchEvent(new Event(name, { bubbles: true })));
+  }
+
   #remove(shot) {
     if (this.shots.length < 2) return;
     const next = shot.nextElementSibling ?? shot.previousElementSibling;

@@ -9,6 +9,7 @@ import "./library.js";
 import "./operator.js";
 import "./compare.js";
 import "./imports.js";
+import "./caught.js";
 
 document.documentElement.classList.add("scripted");
 
