@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, upd
 from himmel.errors import ApiError
 from himmel.studio.audit import actor, record
 from himmel.studio.database import Database
-from himmel.studio.jobs import FINAL, Job, Status, find, first, move, tell
+from himmel.studio.jobs import FINAL, TURN, Job, Status, find, first, move, tell
 from himmel.studio.limits import check_account_limits, check_limits
 from himmel.studio.tables import accounts, jobs, previews, workers
 from himmel.studio.webhooks import announce
@@ -141,8 +141,7 @@ class Queue:
             if account is None:
                 return None
             waiting = select(jobs).where(jobs.c.account_id == account.id, jobs.c.status == Status.QUEUED)
-            by_turn = waiting.order_by(jobs.c.priority.desc(), jobs.c.number)
-            job = first(connection, by_turn.with_for_update(skip_locked=True))
+            job = first(connection, waiting.order_by(*TURN).with_for_update(skip_locked=True))
             if job is None:
                 if first(connection, waiting) is None:
                     raise RuntimeError(f"account {account.id} counts {account.queued} waiting jobs and has none")
