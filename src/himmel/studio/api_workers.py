@@ -258,7 +258,7 @@ def _publish(server: Server, job_id: str, made: NewResult, fields: dict[str, Any
     _still_its_own(server.queue.finish(job_id, made.token, digests, told))
     with server.database.read() as connection:
         if job := find(connection, job_id):
-            server.learn_speed(job)
+            server.speeds.learn(job)
             server.space.learn(job, sum(part.size or 0 for part in parts.values()))
 
 

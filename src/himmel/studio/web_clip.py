@@ -27,6 +27,7 @@ from himmel.studio.shares import links_of
 from himmel.studio.tables import jobs
 from himmel.studio.videos import find_video
 from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page, page_language, same_session
+from himmel.studio.web_create import estimate_of
 from himmel.studio.web_library import latest
 from himmel.studio.web_recut import BRIDGES, MADE, other_form
 
@@ -60,6 +61,9 @@ def clip_page(request: Request, server: Server, visitor: Visitor, video_id: str,
     values["children"] = [other for other in others if other.video.himmel.parent_id == job.id]
     values["siblings"] = [by_id.get(number, card) for number in card.video.himmel.siblings]
     values |= {"made_lengths": MADE, "bridges": BRIDGES}
+    values["remix_cost"] = (
+        estimate_of(server, account, {"seconds": card.video.seconds}, 1, language) if card.done else ""
+    )
     values["blendable"] = _blendable(server, job, language) if card.done else []  # nothing is made of one that is not
     values["frames"] = max(1, round(float(card.video.seconds) * (card.video.himmel.settings.fps or USUAL_FPS)))
     values["negative"] = job.request.get("negative_prompt", "")
