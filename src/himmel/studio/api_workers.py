@@ -116,8 +116,8 @@ RESULT = body(NewResult, *MEDIA, form=dict.fromkeys(MEDIA, FILE))
 def claim(body: Claim, server: TheServer, response: Response) -> Leased | None:
     server.storage.check()  # a clip that cannot be brought is not begun
     with server.meters.claims.time():
-        server.workers.report(Report(body.worker, body.model, body.version, body.device, body.weights))
-        server.workers.tells_turbo(body.worker, body.turbo_steps)
+        steps = None if body.turbo_steps is None else tuple(body.turbo_steps)
+        server.workers.report(Report(body.worker, body.model, body.version, body.device, body.weights, steps))
         job = server.queue.claim(body.worker)
     if job is None:
         response.status_code = 204

@@ -11,14 +11,14 @@ from himmel.studio.videos import create_video
 from himmel.studio.web_create import making_of
 from himmel.studio.workers import Report
 
+STUDENT = Report("w", "fake", turbo_steps=(1, 2, 4, 8))
 ASKED = {"prompt": "a cat", "seconds": "2", "size": "64x48"}
 
 
 @pytest.fixture
 def students(server):
     """A worker is there whose model has Turbo."""
-    server.workers.report(Report("w", "fake"))
-    server.workers.tells_turbo("w", [1, 2, 4, 8])
+    server.workers.report(STUDENT)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_turbo_and_the_full_model_are_measured_apart(server, students, took):
     full, turbo = took(24.0, FULL, turbo=False), took(4.0, TURBO)
     for known in (server, Server.opened(server.settings)):
         if known is not server:  # after a new start workers tell it again
-            known.workers.tells_turbo("w", [1, 2, 4, 8])
+            known.workers.report(STUDENT)
         assert (known.cost_of(full), known.cost_of(turbo)) == (pytest.approx(24.0), pytest.approx(4.0))
         assert known.cost_of(turbo | {"negative_prompt": "fog"}) == pytest.approx(24.0)  # Turbo knows no such thing
     known.database.close()
