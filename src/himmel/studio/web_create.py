@@ -22,7 +22,7 @@ from starlette.datastructures import UploadFile
 from himmel.directions import directed
 from himmel.errors import ApiError, HimmelError
 from himmel.looks import BUILT_IN, KINDS, read_looks
-from himmel.spec import MAX_SEED, Size
+from himmel.spec import MAX_SEED, RANGES, Size
 from himmel.studio.api_videos import TheServer
 from himmel.studio.auth import Caller
 from himmel.studio.bodies import file_name, read_body
@@ -220,11 +220,13 @@ def _looked_up(server: Server, prompt: str) -> dict[str, Any]:
 
 
 def making_of(values: Mapping[str, str]) -> dict[str, Any]:
-    """What of a form settles how much a second costs, as a request has it; what is no number is left open."""
-    numbers: dict[str, int | float] = {}
-    for name, kind in (("steps", int), ("guidance", float)):
+    """What of a form settles how much a second costs, as a request has it; what is no such number is left open."""
+    numbers: dict[str, float] = {}
+    for name in ("steps", "guidance"):
+        low, high = RANGES[name]
         with suppress(ValueError):
-            numbers[name] = kind(values.get(name, ""))
+            if low <= (number := float(values.get(name, ""))) <= high:
+                numbers[name] = number
     turbo = False if values.get("turbo") == "false" else None
     return numbers | {"turbo": turbo, "negative_prompt": values.get("negative_prompt", "")}
 

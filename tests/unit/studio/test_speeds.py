@@ -69,6 +69,6 @@ def test_a_worker_that_tells_no_settings_is_learned_from_too(server, took):
 
 
 def test_a_form_that_says_nothing_of_use_leaves_it_open():
-    said = {"steps": "many", "guidance": "", "turbo": ""}
-    assert making_of(said) == {"turbo": None, "negative_prompt": ""}
+    for steps, guidance in (("many", ""), ("0", "nan"), ("9" * 400, "-1")):
+        assert making_of({"steps": steps, "guidance": guidance}) == {"turbo": None, "negative_prompt": ""}
     assert making_of({"steps": "8", "turbo": "false"}) == {"steps": 8, "turbo": False, "negative_prompt": ""}
