@@ -121,17 +121,27 @@ def remixed(maker, number, where="/clips"):
     return NUMBER.search(answer.headers["location"])[0]
 
 
-def test_a_remix_that_failed_is_asked_for_again_as_it_was(idle, browser, done):
+def test_a_remix_is_asked_for_again_as_it_was_with_another_seed_or_other_words(idle, browser, done):
     maker = browser("flo")
     parent = done(maker)
     number = fail(idle, remixed(maker, parent))
     page = maker.get(f"/clips/{number}").text
-    assert f"/clips/{number}/again" in page and 'value="new"' not in page
-    other = NUMBER.search(maker.post(f"/clips/{number}/again", {"seed": "same"}).headers["location"])[0]
-    again, before = job_of(idle, other), job_of(idle, number)
-    assert (again.request, again.parent_id, again.status) == (before.request, parent, "queued")
-    assert maker.post(f"/clips/{number}/again", {"seed": "new"}).status_code == 400
-    assert maker.post(f"/clips/{other}/again", {"seed": "same"}).status_code == 400  # it did not fail
+    assert f"/clips/{number}/again" in page and 'value="new"' in page and f"/create?from={number}" not in page
+    once = re.search(r'name="once" value="([^"]+)"', page)[1]
+
+    def again(**fields):
+        where = maker.post(f"/clips/{number}/again", {"once": once, "seed": "same"} | fields).headers["location"]
+        job = job_of(idle, NUMBER.search(where)[0])
+        assert (job.parent_id, job.status) == (parent, "queued")
+        return job
+
+    before, same = job_of(idle, number), again()
+    assert same.request == before.request
+    other = again(seed="new")
+    assert other.request | {"seed": 0} == before.request | {"seed": 0} and other.request["seed"] != same.request["seed"]
+    said = again(prompt="an owl")
+    assert said.request == before.request | {"prompt": "an owl"} and again(prompt="an owl").id == said.id
+    assert maker.post(f"/clips/{number}/again", {"prompt": " "}).status_code == 400
 
 
 @pytest.mark.parametrize("gone", ["deleted", "taken back"])

@@ -17,8 +17,7 @@ def wire(own):
 
 def tell(own, name, steps, model="fake"):
     """A worker asks for a job, and gets none."""
-    own.server.workers.report(Report(name, model))
-    own.server.workers.tells_turbo(name, steps)
+    own.server.workers.report(Report(name, model, turbo_steps=None if steps is None else tuple(steps)))
 
 
 def test_a_real_worker_says_what_its_model_has_and_turbo_is_refused(own, wire, refused):

@@ -116,8 +116,8 @@ RESULT = body(NewResult, *MEDIA, form=dict.fromkeys(MEDIA, FILE))
 def claim(body: Claim, server: TheServer, response: Response) -> Leased | None:
     server.storage.check()  # a clip that cannot be brought is not begun
     with server.meters.claims.time():
-        server.workers.report(Report(body.worker, body.model, body.version, body.device, body.weights))
-        server.workers.tells_turbo(body.worker, body.turbo_steps)
+        steps = None if body.turbo_steps is None else tuple(body.turbo_steps)
+        server.workers.report(Report(body.worker, body.model, body.version, body.device, body.weights, steps))
         job = server.queue.claim(body.worker)
     if job is None:
         response.status_code = 204
@@ -258,7 +258,7 @@ def _publish(server: Server, job_id: str, made: NewResult, fields: dict[str, Any
     _still_its_own(server.queue.finish(job_id, made.token, digests, told))
     with server.database.read() as connection:
         if job := find(connection, job_id):
-            server.learn_speed(job)
+            server.speeds.learn(job)
             server.space.learn(job, sum(part.size or 0 for part in parts.values()))
 
 

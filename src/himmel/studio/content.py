@@ -55,25 +55,18 @@ def stored_file(request: Request, storage: Storage, digest: str, *, kind: str, n
 
 def same_caller(request: Request, server: Server) -> Good:
     """Whether the key that a request came with is still good."""
-
-    async def good() -> bool:
-        try:
-            await server.callers.of(request.headers.get("authorization", ""))
-        except ApiError:
-            return False
-        except SQLAlchemyError:
-            pass  # the database is away: it is asked again in a second
-        return True
-
-    return good
+    return _as_long_as(lambda: server.callers.of(request.headers.get("authorization", "")))
 
 
 def as_long_as(look: Callable[[], object]) -> Good:
     """Whether a look, which blocks, still finds what it found: it raises HimmelError where it does not."""
+    return _as_long_as(lambda: run_in_threadpool(look))
 
+
+def _as_long_as(look: Callable[[], Awaitable[object]]) -> Good:
     async def good() -> bool:
         try:
-            await run_in_threadpool(look)
+            await look()
         except HimmelError:
             return False
         except SQLAlchemyError:

@@ -2,16 +2,18 @@
 
 Owns: connections and transactions. What is in it stands in ``tables``.
 
-SQLite keeps what was answered: write-ahead log, every commit synced to disk, one writer at a time, which waits
-for its turn instead of failing. On PostgreSQL writers run side by side; those who need each other to wait lock
-the rows of accounts and jobs.
+SQLite keeps what was answered: write-ahead log, every commit synced to disk, one writer at a time. Those of this
+process stand in line for their turn. Another process's is waited for as SQLite does it, by looking again and again:
+where many write, some would look in vain for very long. On PostgreSQL writers run side by side; those who need each
+other to wait lock the rows of accounts and jobs.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ from sqlalchemy.pool import NullPool
 from himmel.errors import HimmelError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-BUSY_MS = 15_000
+BUSY_MS = 15_000  # that another process's writing is waited for
 MIGRATING = 0x48494D4D454C  # the number of PostgreSQL's lock for it
 # More connections than threads: who reads never waits for one that waits to write.
 POOL: dict[str, Any] = {"pool_size": 10, "max_overflow": 50, "pool_use_lifo": True}
@@ -46,6 +48,7 @@ class Database:
         # Errors are logged; what was asked for is not.
         self.engine = create_engine(url, hide_parameters=True, pool_pre_ping=not url.startswith("sqlite"), **pool)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._turn: AbstractContextManager[object] = threading.Lock() if self.is_sqlite else nullcontext()
         self.reading = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
@@ -100,8 +103,8 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that is kept, on disk, when the block ends without an error."""
-        with self.engine.connect().execution_options(writes=True) as connection:
+        """A transaction that is kept, on disk, when the block ends without an error. None begins within another."""
+        with self._turn, self.engine.connect().execution_options(writes=True) as connection:
             afterwards: list[Callable[[], None]] = []
             connection.info["afterwards"] = afterwards
             with connection.begin():

@@ -43,6 +43,7 @@ EVENTS = {  # what the log says of a move
     Status.FAILED: "failed",
 }
 FINAL = frozenset({Status.COMPLETED, Status.FAILED})  # where nothing happens to a job of itself
+TURN = (jobs.c.priority.desc(), jobs.c.number)  # the order in which an account's waiting jobs are served
 
 
 @dataclass(frozen=True)

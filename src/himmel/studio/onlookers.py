@@ -1,24 +1,21 @@
-"""A clip as others than its maker see it: which of its files, and what of how it was made.
+"""A clip as others than its maker see it: which of its files.
 
 Owns: these answers, for Explore and for links. Who may see a clip stands in ``published`` and ``shares``: whoever asks
-here has looked there. Numbers of the maker's other clips are not told.
+here has looked there. What they are told of how it was made stands in ``recipes``.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from fastapi import Request, Response
 
 from himmel.studio.api_videos import MEDIA
 from himmel.studio.content import Good, stored_file
 from himmel.studio.jobs import Job
+from himmel.studio.recipes import recipe_for_others
 from himmel.studio.server import Server
 from himmel.studio.web_clip import FILES, no_file
-
-TOLD = ("id", "model", "prompt", "seconds", "size", "created_at")
-HOW = ("settings", "seed", "native_size", "task", "strength")
 
 
 def file_for_others(request: Request, server: Server, job: Job, name: str, still_good: Good) -> Response:
@@ -36,11 +33,3 @@ def file_for_others(request: Request, server: Server, job: Job, name: str, still
     called, kind = f"{job.id}.{name.partition('.')[2]}", MEDIA[variant]
     digest = job.results[variant]
     return stored_file(request, server.storage, digest, kind=kind, name=called, still_good=still_good)
-
-
-def recipe_for_others(server: Server, job: Job) -> dict[str, Any]:
-    """All that is needed to make a clip again from its words."""
-    shown = server.shown(job).model_dump(mode="json")
-    how = {name: shown["himmel"][name] for name in HOW}
-    told = {name: shown[name] for name in TOLD} | {"negative_prompt": job.request.get("negative_prompt", "")}
-    return told | {"himmel": how}

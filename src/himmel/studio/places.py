@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 
 from himmel.studio.database import some_of
-from himmel.studio.jobs import FINAL, Job, Status
+from himmel.studio.jobs import FINAL, TURN, Job, Status
 from himmel.studio.tables import accounts, jobs
 
 LEAST_COST = 1e-6  # compute-seconds: nothing is divided by zero
@@ -100,11 +100,10 @@ def _own(connection: Connection, waiting: list[Job]) -> dict[str, tuple[int, flo
     """By job: how many of its account's jobs go before it, what they cost, and the virtual time of its turn."""
     if not waiting:
         return {}
-    turn = (jobs.c.priority.desc(), jobs.c.number)
     columns = (
         jobs.c.id,
-        (func.row_number().over(partition_by=jobs.c.account_id, order_by=turn) - 1).label("ahead"),
-        (func.sum(jobs.c.cost).over(partition_by=jobs.c.account_id, order_by=turn) - jobs.c.cost).label("cost"),
+        (func.row_number().over(partition_by=jobs.c.account_id, order_by=TURN) - 1).label("ahead"),
+        (func.sum(jobs.c.cost).over(partition_by=jobs.c.account_id, order_by=TURN) - jobs.c.cost).label("cost"),
         accounts.c.served,
         accounts.c.weight,
     )

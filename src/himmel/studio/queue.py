@@ -20,14 +20,13 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, upd
 from himmel.errors import ApiError
 from himmel.studio.audit import actor, record
 from himmel.studio.database import Database
-from himmel.studio.jobs import FINAL, Job, Status, find, first, move, tell
+from himmel.studio.jobs import FINAL, TURN, Job, Status, find, first, move, tell
 from himmel.studio.limits import check_account_limits, check_limits
 from himmel.studio.tables import accounts, jobs, previews, workers
 from himmel.studio.webhooks import announce
 
 MOST_LOST_LEASES = 2  # then a job is taken to be what kills its workers
 UNDO_SECONDS = 600.0  # a deletion can be taken back for so long; the sweeper leaves the files for longer
-LOOKED_AT, MEASURED = 1000, 20  # latest jobs that a model is sought among, and that its speed is taken from
 
 
 class Queue:
@@ -141,8 +140,7 @@ class Queue:
             if account is None:
                 return None
             waiting = select(jobs).where(jobs.c.account_id == account.id, jobs.c.status == Status.QUEUED)
-            by_turn = waiting.order_by(jobs.c.priority.desc(), jobs.c.number)
-            job = first(connection, by_turn.with_for_update(skip_locked=True))
+            job = first(connection, waiting.order_by(*TURN).with_for_update(skip_locked=True))
             if job is None:
                 if first(connection, waiting) is None:
                     raise RuntimeError(f"account {account.id} counts {account.queued} waiting jobs and has none")
@@ -275,17 +273,6 @@ class Queue:
             lease = self.now() + self.lease_seconds
             running = jobs.c.status == Status.IN_PROGRESS
             connection.execute(update(jobs).where(running).values(lease_until=lease))
-
-    def speed(self, model: str) -> float | None:
-        """Compute-seconds for a second of clip, by the latest jobs of a model; None where none was completed."""
-        here = (jobs.c.status == Status.COMPLETED) & jobs.c.started_at.is_not(None)  # not brought from elsewhere
-        done = select(jobs.c.cost, jobs.c.request).where(here)
-        with self.database.read() as connection:
-            latest = connection.execute(done.order_by(jobs.c.created_at.desc()).limit(LOOKED_AT))
-            alike = [row for row in latest if row.request["model"] == model and row.request.get("task") != "timeline"]
-            rows = alike[:MEASURED]
-        seconds = sum(float(row.request["seconds"]) for row in rows)
-        return sum(row.cost for row in rows) / seconds if seconds else None
 
     def running(self) -> int:
         """How many jobs are being made."""

@@ -6,21 +6,25 @@ wait again stands in ``queue``.
 
 from __future__ import annotations
 
+import secrets
 from tempfile import TemporaryFile
 from typing import Any
 
 from sqlalchemy import select
 
 from himmel.errors import ApiError
+from himmel.spec import MAX_SEED
 from himmel.studio.auth import Caller
 from himmel.studio.jobs import Job, Status, find
 from himmel.studio.published import find_readable
 from himmel.studio.schemas import CreateVideo, validated
 from himmel.studio.server import Server
 from himmel.studio.tables import jobs
+from himmel.studio.timelines import reckoned
 from himmel.studio.videos import accepted, no_video, once_of, settled
 
 LATELY = 7 * 86400.0  # how long ago a job may have failed to be told of
+GONE = "a clip that it begins from is there no more; begin anew"
 SAID = ("prompt", "size", "seed", "turbo", "negative_prompt", "steps", "guidance", "fps", "priority", "characters")
 
 
@@ -50,34 +54,58 @@ def retry_job(server: Server, job_id: str) -> Job:
     return again
 
 
-def ask_again(server: Server, caller: Caller, job: Job, *, new_seed: bool = False, once: str | None = None) -> Job:
+def ask_again(
+    server: Server,
+    caller: Caller,
+    job: Job,
+    *,
+    new_seed: bool = False,
+    prompt: str | None = None,
+    once: str | None = None,
+) -> Job:
     """Another job like one of the account's, as any new one: within its limits, charged by itself.
 
-    One that begins from other clips is asked for anew only where it failed, and as it was. ``once`` is an idempotency
-    key, so that a form that comes twice makes one job. Raises ApiError (400, 409, 429, 503, 507).
+    With another seed or another prompt, where one is told; one that begins from other clips begins from them again.
+    ``once`` is an idempotency key, so that a form that comes twice makes one job. Raises ApiError (400, 409, 429, 503,
+    507).
     """
-    if job.request.get("task", "create") == "create":
-        known = {name: job.request[name] for name in SAID if job.request.get(name) is not None}
-        known |= {"n": 1, "seconds": job.request["asked_seconds"], "model": server.settings.model}
+    request = job.request if prompt is None else job.request | {"prompt": prompt}
+    if request.get("task", "create") == "create":
+        known = {name: request[name] for name in SAID if request.get(name) is not None}
+        known |= {"n": 1, "seconds": request["asked_seconds"], "model": server.settings.model}
         if new_seed:
             del known["seed"]
         values = settled(server, caller, validated(CreateVideo, known), "create")
-        values |= {name: job.request.get(name) for name in ("first_frame", "cast")}
+        values |= {name: request.get(name) for name in ("first_frame", "cast")}
     else:
-        if job.status != Status.FAILED or new_seed:
-            raise ApiError(400, "invalid_value", "this clip was made from another one; remix that one again")
-        values = job.request | {"n": 1}
-        _check_model(server, values)
-        said = values | {"model": values["asked_model"], "seconds": values["asked_seconds"]}
-        settled(server, caller, validated(CreateVideo, said), values["task"])  # the rules of today hold
-        _check_material(server, job)
+        values = _remade(server, caller, job, request, new_seed)
     server.space.check_jobs(values, 1)
-    return accepted(server, caller, values, once_of(once, job.id, new_seed), job.parent_id)
+    return accepted(server, caller, values, once_of(once, job.id, new_seed, prompt), job.parent_id)
 
 
 def may_again(job: Job) -> bool:
-    """Whether ``ask_again`` takes a job."""
-    return job.status == Status.FAILED or job.request.get("task", "create") == "create"
+    """Whether ``ask_again`` takes a job: what was brought from elsewhere may lack what it was made of."""
+    match job.request.get("task", "create"):
+        case "create":
+            return True
+        case "timeline":
+            return all(part["kind"] == "gap" or part["digest"] for part in job.request["parts"])
+    return bool(job.request.get("source"))
+
+
+def _remade(server: Server, caller: Caller, job: Job, request: dict[str, Any], new_seed: bool) -> dict[str, Any]:
+    """The request of a job that begins from other clips, as it is kept when it is asked for today. Raises ApiError."""
+    if not may_again(job):
+        raise ApiError(409, "material_gone", GONE)
+    values = request | {"n": 1} | ({"seed": secrets.randbelow(MAX_SEED + 1)} if new_seed else {})
+    _check_model(server, values)
+    said = values | {"model": values["asked_model"], "seconds": values["asked_seconds"]}
+    settled(server, caller, validated(CreateVideo, said), values["task"])  # the rules of today hold
+    _check_material(server, job)
+    if values["task"] == "timeline":
+        shots = values.get("shots")
+        values |= reckoned(server, caller.account_id, values, [shot["parts"] for shot in shots] if shots else None)
+    return values
 
 
 def _check_model(server: Server, request: dict[str, Any]) -> None:
@@ -106,4 +134,4 @@ def _check_material(server: Server, job: Job) -> None:
     except ApiError as error:
         if error.code not in (no_video("").code, "file_lost"):
             raise
-        raise ApiError(409, "material_gone", "a clip that it begins from is there no more; begin anew") from None
+        raise ApiError(409, "material_gone", GONE) from None

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from himmel import logs
 from himmel.errors import ApiError
+from himmel.spec import instead_of_turbo
 from himmel.studio.alarm import Alarm
 from himmel.studio.audit import keep
 from himmel.studio.auth import Caller, Keys
@@ -37,13 +38,13 @@ from himmel.studio.schemas import Video
 from himmel.studio.sessions import Sessions
 from himmel.studio.settings import Settings
 from himmel.studio.space import Space
+from himmel.studio.speeds import Speeds, Way
 from himmel.studio.storage import Storage
 from himmel.studio.together import Together
 from himmel.studio.webhooks import Webhooks
 from himmel.studio.workers import Workers
 from himmel.words import WordList
 
-USUAL_SPEED = 2.0  # compute-seconds for a second of clip, until a model was measured
 READERS = 4  # threads that answer what is asked again and again
 DRAINING = "draining"  # while a file of this name lies in the data folder, no job is given out
 
@@ -52,7 +53,6 @@ DRAINING = "draining"  # while a file of this name lies in the data folder, no j
 class Server:
     """One server's parts.
 
-    ``speed`` is compute-seconds for a second of clip, as measured lately, by model; None where no job tells it.
     ``setup_token`` is the secret part of the link that makes the first account. ``words`` are those that the model
     learned, where they are known. ``ending`` is set when the server is told to stop: streams end then.
     """
@@ -74,14 +74,15 @@ class Server:
     words: WordList | None = None
     ending: threading.Event = field(default_factory=threading.Event)
     meters: Meters = field(default_factory=Meters)
-    speed: dict[str, float | None] = field(default_factory=dict)
     setup_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    speeds: Speeds = field(init=False)
     factors: Factors = field(init=False)
     passkeys: Passkeys = field(init=False)
     callers: Callers = field(init=False)
     looks: Together[tuple[str, str], Video | None] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.speeds = Speeds(self.database)
         self.factors = Factors(self.database, self.keys.pepper)
         self.passkeys = Passkeys(self.database, self.clock.now)
         readers = CapacityLimiter(READERS)
@@ -120,18 +121,16 @@ class Server:
         )
 
     def cost_of(self, request: dict[str, Any]) -> float:
-        """Compute-seconds that a request will take, by what others of its model took lately."""
-        model = request["model"]
-        if model not in self.speed:
-            self.speed[model] = self.queue.speed(model)
-        return float(request["seconds"]) * (self.speed[model] or USUAL_SPEED)
+        """Compute-seconds that a request will take, by what others took lately that were made in the same way."""
+        turbo = request.get("turbo")
+        way = Way.of(request, self._takes_turbo(request) if turbo is None else turbo)
+        return float(request["seconds"]) * self.speeds.of(request["model"], way)
 
-    def learn_speed(self, job: Job) -> None:
-        """Remember what a finished job took; one that keeps clips and makes little tells nothing of the model."""
-        if job.request.get("task") == "timeline":
-            return
-        model, found = job.request["model"], job.cost / job.request["seconds"]
-        self.speed[model] = 0.8 * (self.speed.get(model) or found) + 0.2 * found
+    def _takes_turbo(self, request: dict[str, Any]) -> bool:
+        """Whether a request that leaves it open will be made with Turbo, as far as is known of the workers."""
+        asked = request.get("steps"), request.get("guidance"), request.get("negative_prompt") or ""
+        known = self.workers.turbo_steps(request["model"]) or []
+        return any(not instead_of_turbo(steps, *asked) for steps in known)
 
     def shown(self, job: Job) -> Video:
         """A job as its account sees it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from himmel.errors import ApiError, BadRequest
@@ -99,17 +99,27 @@ def make_timeline(
     for number, shot in enumerate(shots, 1):
         _checked(shot, loop, f"shot {number}: " if len(shots) > 1 else "")
     asked = asked_for(server, caller, pieces, fields)
-    values, made = asked.values, sum(map(_made, shots))
-    total = float(asked.values["asked_seconds"])
-    if cuts is not None:
-        keys = [key_of([piece.told for piece in shot], values) for shot in shots]
-        values["shots"] = [{"key": key, "parts": len(shot)} for key, shot in zip(keys, shots, strict=True)]
-        kept = kept_before(server, caller.account_id, keys)
-        made = sum(_made(shot) for key, shot in zip(keys, shots, strict=True) if key not in kept)
-    values |= {"loop": loop, "seconds": max(LEAST_MADE, made), "kept_seconds": total - made}
+    values, counts = asked.values, None if cuts is None else [len(shot) for shot in shots]
+    values |= {"loop": loop} | reckoned(server, caller.account_id, values, counts)
     server.space.check_jobs(values, asked.n)
     said = once_of(once, "timeline", asked.said, values["parts"], loop, parent_id, *([sorted(cuts)] if cuts else []))
     return accepted(server, caller, values, said, parent_id)
+
+
+def reckoned(server: Server, account_id: str, values: dict[str, Any], counts: Sequence[int] | None) -> dict[str, Any]:
+    """What of a settled timeline is made and what is kept, in seconds.
+
+    ``counts`` are the parts of each shot, where every shot is made by itself; then also what each is kept by.
+    """
+    parts = iter(values["parts"])
+    shots = [list(islice(parts, count)) for count in counts or [len(values["parts"])]]
+    keys = [None if counts is None else key_of(shot, values) for shot in shots]
+    kept = kept_before(server, account_id, keys)
+    made = sum(_made(shot) for key, shot in zip(keys, shots, strict=True) if key not in kept)
+    told = {"seconds": max(LEAST_MADE, made), "kept_seconds": float(values["asked_seconds"]) - made}
+    if counts is None:
+        return told
+    return told | {"shots": [{"key": key, "parts": len(shot)} for key, shot in zip(keys, shots, strict=True)]}
 
 
 def asked_for(server: Server, caller: Caller, pieces: Sequence[Piece], fields: dict[str, Any]) -> Asked:
@@ -182,8 +192,8 @@ def _shots(pieces: Sequence[Piece], cuts: Collection[int]) -> list[Sequence[Piec
     return [pieces[first:after] for first, after in pairwise(firsts)] or [pieces]
 
 
-def _made(shot: Sequence[Piece]) -> float:
-    return sum(piece.seconds for piece in shot if isinstance(piece, Made))
+def _made(shot: Sequence[dict[str, Any]]) -> float:
+    return float(sum(part["seconds"] for part in shot if part["kind"] == "gap"))
 
 
 def _checked(pieces: Sequence[Piece], loop: bool, where: str = "") -> None:

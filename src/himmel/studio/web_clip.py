@@ -5,20 +5,22 @@ Owns: this page and what can be done on it. A clip's files are read through its 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy import select
 
 from himmel.errors import ApiError
 from himmel.studio.api_videos import MEDIA, TheServer
 from himmel.studio.cards import USUAL_FPS, Card, cards_of
 from himmel.studio.content import stored_file
-from himmel.studio.jobs import Job, Status, find_all, preview_of
+from himmel.studio.jobs import Job, Status, preview_of
+from himmel.studio.lineage import lineage_of
 from himmel.studio.published import published_clip
+from himmel.studio.recipes import asked_of, recipe_of
 from himmel.studio.remakes import extend_video, remix_video
 from himmel.studio.retries import ask_again, may_again
 from himmel.studio.server import Server
@@ -37,12 +39,12 @@ from himmel.studio.web import (
     same_session,
     went,
 )
+from himmel.studio.web_create import estimate_of
 from himmel.studio.web_library import latest
 from himmel.studio.web_recut import BRIDGES, MADE, other_form
 
 STRENGTHS = {"subtle": 0.35, "mild": 0.6, "strong": 0.85}
 ADDED = ("2", "4", "8")  # seconds
-MOST_PARENTS = 6
 MOST_BLENDABLE = 24
 FILES = {"video.mp4": "video", "thumbnail.webp": "thumbnail", "sheet.jpg": "spritesheet"}
 
@@ -59,25 +61,24 @@ def clip_page(request: Request, server: Server, visitor: Visitor, video_id: str,
     """The page; with a link to the clip that was just made. Raises ApiError (404)."""
     account, language = visitor.caller.account_id, page_language(request)
     job = find_video(server, account, video_id)
-    card, *others = cards_of(server, [job, *relatives(server, job)], language)
+    kin = lineage_of(server.database, job)
+    card, *others = cards_of(server, [job, *kin.all], language)
     by_id = {other.id: other for other in others}
-    parents: list[Card] = []
-    at = job.parent_id
-    while at in by_id and len(parents) < MOST_PARENTS:
-        parents.insert(0, by_id[at])
-        at = by_id[at].video.himmel.parent_id
-    values: dict[str, Any] = {"card": card, "parents": parents, "strengths": STRENGTHS, "added": ADDED}
-    values["children"] = [other for other in others if other.video.himmel.parent_id == job.id]
+    values: dict[str, Any] = {"card": card, "kin": kin, "strengths": STRENGTHS, "added": ADDED}
+    values["above"] = [[by_id[one.id]] for one in kin.above[:-1]]
+    if direct := [by_id[one.id] for one in (*kin.above[-1:], *kin.parts)]:
+        values["above"].append(direct)
+    values["children"] = [by_id[one.id] for one in kin.below]
     values["siblings"] = [by_id.get(number, card) for number in card.video.himmel.siblings]
     values |= {"made_lengths": MADE, "bridges": BRIDGES}
+    values["remix_cost"] = estimate_of(server, account, {"seconds": card.video.seconds}, 1, language)
     values["blendable"] = _blendable(server, job, language) if card.done else []  # nothing is made of one that is not
     values["frames"] = max(1, round(float(card.video.seconds) * (card.video.himmel.settings.fps or USUAL_FPS)))
-    values["negative"] = job.request.get("negative_prompt", "")
+    values["asked"] = asked_of(job)
     values |= {"can_again": may_again(job), "once": secrets.token_urlsafe(12)}
     values |= {"link": link, "links": links_of(server.database, job.id)}
     values["published"] = published_clip(server.database, job.id)
-    foreign = job.parent_id if job.parent_id and not parents else None
-    values["origin"] = published_clip(server.database, foreign)
+    values["origin"] = None if kin.above else published_clip(server.database, job.parent_id)
     return page(request, "clip.html", **values)
 
 
@@ -119,14 +120,15 @@ def file(video_id: str, name: str, ending: str, request: Request, server: TheSer
 
 @router.post("/again")
 async def again(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
-    """The same clip once more, or with another seed. Sent twice by one page, it is made once."""
+    """The same clip once more, or with another seed or other words. Sent twice by one page, it is made once."""
     fields = await form_of(request, visitor)
 
     def made() -> Response:
         job, new_seed = find_video(server, visitor.caller.account_id, video_id), fields.get("seed") == "new"
-        sent = str(fields.get("once", ""))[:40]
-        once = f"again-{job.id}-{new_seed}-{sent}" if sent else None
-        other = ask_again(server, visitor.caller, job, new_seed=new_seed, once=once)
+        sent, prompt = str(fields.get("once", ""))[:40], str(fields["prompt"]) if "prompt" in fields else None
+        said = hashlib.sha256(prompt.encode()).hexdigest()[:16] if prompt is not None else ""
+        once = f"again-{job.id}-{new_seed}-{said}-{sent}" if sent else None
+        other = ask_again(server, visitor.caller, job, new_seed=new_seed, prompt=prompt, once=once)
         return go_to("/queue" if fields.get("from") == "queue" else f"/clips/{other.id}")
 
     return await run_in_threadpool(made)
@@ -186,24 +188,6 @@ async def restore(video_id: str, request: Request, server: TheServer, visitor: T
     return go_to(f"/clips/{video_id}")
 
 
-def relatives(server: Server, job: Job) -> list[Job]:
-    """Those that it came from, that came from it, and that were asked for with it."""
-    found: dict[str, Job] = {}
-    mine = (jobs.c.account_id == job.account_id) & jobs.c.deleted_at.is_(None)
-    group = job.group_id or job.id
-    near = (jobs.c.parent_id == job.id) | (jobs.c.group_id == group) | (jobs.c.id == group)
-    with server.database.read() as connection:
-        at = job.parent_id
-        while at and at not in found and len(found) < MOST_PARENTS:
-            parent = next(iter(find_all(connection, [at])), None)
-            if parent is None or parent.account_id != job.account_id:
-                break
-            found[at], at = parent, parent.parent_id
-        rows = connection.execute(select(jobs).where(mine, near).order_by(jobs.c.number).limit(50))
-        found |= {row.id: Job.of(row) for row in rows if row.id != job.id}
-    return list(found.values())
-
-
 def no_file() -> ApiError:
     return ApiError(404, "not_found", "there is no such file, or not yet")
 
@@ -224,8 +208,6 @@ def _preview(server: Server, job: Job) -> Response:
 
 def _recipe(server: Server, job: Job) -> Response:
     """All that is needed to make the clip again, as JSON."""
-    shown = server.shown(job).model_dump(mode="json")
-    told = {name: shown[name] for name in ("id", "model", "prompt", "seconds", "size", "created_at")}
-    told |= {"negative_prompt": job.request.get("negative_prompt", ""), "himmel": shown["himmel"]}
+    content = json.dumps(recipe_of(server, job), ensure_ascii=False, indent=2)
     headers = {"content-disposition": f'attachment; filename="{job.id}.json"', "cache-control": "private, no-cache"}
-    return Response(json.dumps(told, ensure_ascii=False, indent=2), media_type="application/json", headers=headers)
+    return Response(content, media_type="application/json", headers=headers)

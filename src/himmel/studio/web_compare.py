@@ -13,11 +13,11 @@ from himmel.errors import ApiError
 from himmel.studio.api_videos import TheServer
 from himmel.studio.cards import USUAL_FPS, Card, cards_of
 from himmel.studio.jobs import Job, Status
+from himmel.studio.lineage import lineage_of
 from himmel.studio.server import Server
 from himmel.studio.tables import jobs
 from himmel.studio.videos import find_video
 from himmel.studio.web import PageRoute, TheVisitor, page, page_language
-from himmel.studio.web_clip import relatives
 from himmel.studio.web_library import latest
 
 MOST_OTHERS = 36
@@ -51,7 +51,7 @@ def compare(
 
 def _others(server: Server, job: Job) -> tuple[list[Job], list[Job]]:
     """The finished clips that belong to it by descent or request, and the latest others."""
-    kin = [one for one in relatives(server, job) if one.status == Status.COMPLETED]
+    kin = [one for one in lineage_of(server.database, job).all if one.status == Status.COMPLETED]
     known = {job.id, *(one.id for one in kin)}
     found = latest(server, job.account_id, MOST_OTHERS + len(known), jobs.c.status == Status.COMPLETED)
     return kin, [one for one in found if one.id not in known][:MOST_OTHERS]

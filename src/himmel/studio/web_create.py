@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -18,7 +19,7 @@ from starlette.datastructures import UploadFile
 from himmel.directions import appended, directed
 from himmel.errors import ApiError, HimmelError
 from himmel.looks import BUILT_IN, KINDS, PACES, look_named, read_looks, with_look
-from himmel.spec import MAX_SEED, Size
+from himmel.spec import MAX_SEED, RANGES, Size
 from himmel.studio.api_videos import TheServer
 from himmel.studio.auth import Caller
 from himmel.studio.bodies import file_name, read_body
@@ -148,9 +149,9 @@ def estimate(
     seconds: float = Query(default=4, gt=0, le=3600),
     n: int = Query(default=1, ge=1, le=len(VARIATIONS)),
 ) -> dict[str, str]:
-    """What clips would cost and how long they would take, in words."""
-    language = page_language(request)
-    return {"text": estimate_of(server, visitor.caller.account_id, seconds, n, language)}
+    """What clips would cost and how long they would take, in words; the other fields are those of ``making_of``."""
+    language, asked = page_language(request), making_of(request.query_params) | {"seconds": seconds}
+    return {"text": estimate_of(server, visitor.caller.account_id, asked, n, language)}
 
 
 @router.post("/create/words")
@@ -230,10 +231,22 @@ def _looked_up(server: Server, prompt: str) -> dict[str, Any]:
     return {"unknown": unknown, "notes": told.notes}
 
 
-def estimate_of(server: Server, account_id: str, seconds: float, n: int, language: str) -> str:
-    """What so many clips of so many seconds would cost and how long they would take, in words."""
+def making_of(values: Mapping[str, str]) -> dict[str, Any]:
+    """What of a form settles how much a second costs, as a request has it; what is no such number is left open."""
+    numbers: dict[str, float] = {}
+    for name in ("steps", "guidance"):
+        low, high = RANGES[name]
+        with suppress(ValueError):
+            if low <= (number := float(values.get(name, ""))) <= high:
+                numbers[name] = number
+    turbo = False if values.get("turbo") == "false" else None
+    return numbers | {"turbo": turbo, "negative_prompt": values.get("negative_prompt", "")}
+
+
+def estimate_of(server: Server, account_id: str, asked: Mapping[str, Any], n: int, language: str) -> str:
+    """What so many clips that are ``asked`` for would cost and how long they would take, in words."""
     _ = catalogue(language).gettext
-    cost = n * server.cost_of({"model": server.settings.model, "seconds": seconds})
+    cost = n * server.cost_of({"model": server.settings.model, **asked})
     with server.database.read() as connection:
         ends = server.places.foreseen(connection, account_id, cost, server.workers.at_work(connection))
     told = {"cost": duration(cost, language), "wait": span(*ends, language)}
@@ -264,6 +277,7 @@ def _page(
     known["seed"] = known["seed"] or str(secrets.randbelow(MAX_SEED + 1))
     seconds = float(known["seconds"]) if known["seconds"].replace(".", "", 1).isdecimal() else 4.0
     many = int(known["n"]) if known["n"] in VARIATIONS else 1
+    asked = making_of(known) | {"seconds": min(3600.0, seconds)}
     found = latest(server, caller.account_id, SHOWN)
     return page(
         request,
@@ -278,7 +292,7 @@ def _page(
         kinds=_kinds(server, language),
         examples=() if found else EXAMPLES[language],
         cards=cards_of(server, found, language),
-        estimate=estimate_of(server, caller.account_id, min(3600.0, seconds), many, language),
+        estimate=estimate_of(server, caller.account_id, asked, many, language),
         once=secrets.token_urlsafe(12),
         model=server.settings.model,
         largest=server.settings.upload_bytes,

@@ -15,14 +15,13 @@ import anyio
 from anyio import CapacityLimiter
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from sqlalchemy import select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from himmel.errors import HimmelError
 from himmel.studio.api_videos import TheServer
 from himmel.studio.cards import cards_of
-from himmel.studio.database import some_of
-from himmel.studio.jobs import FINAL, Job
+from himmel.studio.jobs import FINAL, TURN, Job, Status
 from himmel.studio.server import Server
 from himmel.studio.tables import jobs
 from himmel.studio.together import Together
@@ -30,9 +29,8 @@ from himmel.studio.web import HEADERS, PageRoute, TheVisitor, cookie_name, page_
 
 LOOK_SECONDS = 0.7
 SILENT_SECONDS = 15.0  # after which something is said, so that nobody takes the line for dead
-OVERLAP = 3.0  # seconds that are told again: a job's time is taken a moment before it can be read
-LONGEST_BACK = 3600.0
-MOST = 300  # jobs of one account that are told at a time
+OVERLAP = 15.0  # seconds that are told again: a job's time is taken a moment before it can be read
+MOST = 300  # jobs of one account that are told at a time, however long nobody asked
 STREAM = {"cache-control": "no-store", "x-accel-buffering": "no", "x-content-type-options": "nosniff"}
 
 Question = tuple[str, float, str]  # account, since when, language
@@ -80,7 +78,7 @@ async def _events(request: Request, server: Server, account_id: str, since: floa
         known |= {one["id"]: one for one in news}
         if news:
             yield f"id: {now:.3f}\nevent: clips\ndata: {json.dumps(news)}\n\n"
-            since, silent = now, 0.0
+            silent = 0.0
         elif silent >= SILENT_SECONDS:
             try:
                 await anyio.to_thread.run_sync(server.sessions.visitor, token)
@@ -88,6 +86,7 @@ async def _events(request: Request, server: Server, account_id: str, since: floa
                 return
             yield ": still here\n\n"
             silent = 0.0
+        since = now
         await anyio.sleep(LOOK_SECONDS)
         silent += LOOK_SECONDS
 
@@ -100,21 +99,29 @@ def _looking(server: Server) -> Together[Question, list[dict[str, Any]]]:
 
 
 def _look(server: Server, asked: Sequence[Question]) -> list[list[dict[str, Any]]]:
-    """For each account: how its open jobs are getting on, and those that came, ended or went since a time."""
-    accounts = {account for account, _, _ in asked}
-    since = max(min(since for _, since, _ in asked) - OVERLAP, server.queue.now() - LONGEST_BACK)
-    lately = jobs.c.status.not_in(FINAL) | (jobs.c.completed_at > since) | (jobs.c.deleted_at > since)
-    query = select(jobs).where(jobs.c.account_id.in_(some_of(accounts)), lately)
+    """For each account: how its open jobs are getting on, and those that ended or went since a time."""
+    since: dict[str, float] = {}
+    for account, moment, _ in asked:
+        since[account] = min(moment - OVERLAP, since.get(account, moment))
     with server.database.read() as connection:
-        rows = connection.execute(query.order_by(jobs.c.number.desc()).limit(MOST * len(accounts))).all()
-    found = [Job.of(row) for row in rows]
+        found = [job for account, moment in since.items() for job in _changed(connection, account, moment)]
     here = [job for job in found if job.deleted_at is None]
-    gone = [job for job in found if job.deleted_at is not None and job.deleted_at > since]
+    gone = [job for job in found if job.deleted_at is not None]
     told: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for language in {language for _, _, language in asked}:
         cards = cards_of(server, here, language)
-        for account in accounts:
+        for account in since:
             mine = [card.told() for card, job in zip(cards, here, strict=True) if job.account_id == account]
             mine += [{"id": job.id, "status": "deleted"} for job in gone if job.account_id == account]
             told[account, language] = mine
     return [told[account, language] for account, _, language in asked]
+
+
+def _changed(connection: Connection, account_id: str, since: float) -> list[Job]:
+    """The account's jobs that run, that ended or went since a time, and that wait: in this order, as far as to MOST."""
+    ended = (jobs.c.completed_at > since) & jobs.c.deleted_at.is_(None)
+    which = ended | (jobs.c.deleted_at > since) | (jobs.c.status.not_in(FINAL) & jobs.c.deleted_at.is_(None))
+    waits, latest = jobs.c.status == Status.QUEUED, func.coalesce(jobs.c.deleted_at, jobs.c.completed_at)
+    query = select(jobs).where(jobs.c.account_id == account_id, which)
+    in_order = query.order_by(waits, jobs.c.completed_at.is_not(None), latest.desc(), *TURN)
+    return [Job.of(row) for row in connection.execute(in_order.limit(MOST))]

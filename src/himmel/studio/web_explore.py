@@ -18,6 +18,7 @@ from himmel.studio.cards import cards_of
 from himmel.studio.content import as_long_as
 from himmel.studio.onlookers import file_for_others
 from himmel.studio.published import find_published, newest, publish, published_clip, take_back
+from himmel.studio.recipes import asked_for_others
 from himmel.studio.remakes import remix_video
 from himmel.studio.web import (
     PageRoute,
@@ -58,7 +59,7 @@ def one(video_id: str, request: Request, server: TheServer, visitor: TheVisitor)
     found = find_published(server.database, video_id)
     values: dict[str, Any] = {"found": found, "mine": found.job.account_id == visitor.caller.account_id}
     values["card"] = cards_of(server, [found.job], page_language(request))[0]
-    values["negative"] = found.job.request.get("negative_prompt", "")
+    values["asked"] = asked_for_others(found.job)
     values["origin"] = published_clip(server.database, found.job.parent_id)
     return page(request, "explored.html", strengths=STRENGTHS, once=secrets.token_urlsafe(12), **values)
 

@@ -54,7 +54,7 @@ def models(request: Request, server: TheServer, visitor: TheOperator) -> Respons
     for row in there:
         names.setdefault(row.model, [])
     found = [(name, names[name], [row for row in there if row.model == name]) for name in names if name]
-    speed = {name: server.queue.speed(name) for name in names}
+    speed = {name: server.speeds.average(name) for name in names}
     return page(request, "operator_models.html", models=found, speed=speed, promised=server.settings.model)
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import secrets
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import func, select
 
 from himmel.studio.api_videos import TheServer
 from himmel.studio.cards import cards_of
-from himmel.studio.jobs import FINAL
+from himmel.studio.jobs import FINAL, TURN, Job, Status
+from himmel.studio.server import Server
 from himmel.studio.tables import jobs
 from himmel.studio.web import PageRoute, TheVisitor, page, page_language
 from himmel.studio.web_library import latest
@@ -24,14 +26,23 @@ router = APIRouter(route_class=PageRoute)
 def queue(request: Request, server: TheServer, visitor: TheVisitor) -> Response:
     """The account's jobs that are not over, in the order of their turn, and the last that are."""
     account, language = visitor.caller.account_id, page_language(request)
-    waiting = latest(server, account, MOST_OPEN, jobs.c.status.not_in(FINAL))[::-1]
+    waiting, count = _open(server, account)
     over = latest(server, account, MOST_OVER, jobs.c.status.in_(FINAL))
-    waiting.sort(key=lambda job: (job.started_at is None, -job.priority, job.number))
     cards = cards_of(server, [*waiting, *over], language)
     return page(
         request,
         "queue.html",
         waiting=cards[: len(waiting)],
+        more=count - len(waiting),
         over=cards[len(waiting) :],
         once=secrets.token_urlsafe(12),
     )
+
+
+def _open(server: Server, account_id: str) -> tuple[list[Job], int]:
+    """The account's jobs that are not over, what runs first, as far as to MOST_OPEN; and how many there are."""
+    which = (jobs.c.account_id == account_id) & jobs.c.status.not_in(FINAL) & jobs.c.deleted_at.is_(None)
+    in_order = select(jobs).where(which).order_by(jobs.c.status == Status.QUEUED, *TURN).limit(MOST_OPEN)
+    with server.database.read() as connection:
+        found = [Job.of(row) for row in connection.execute(in_order)]
+        return found, connection.scalar(select(func.count()).select_from(jobs).where(which)) or 0

@@ -12,6 +12,7 @@ from himmel.studio.api_videos import TheServer
 from himmel.studio.cards import cards_of
 from himmel.studio.content import as_long_as
 from himmel.studio.onlookers import file_for_others
+from himmel.studio.recipes import asked_for_others
 from himmel.studio.shares import end_link, make_link, shared_clip
 from himmel.studio.web import PageRoute, TheVisitor, form_of, go_to, page, page_language
 from himmel.studio.web_clip import clip_page
@@ -46,8 +47,7 @@ def shared(token: str, request: Request, server: TheServer) -> Response:
     """The clip and how it was made, for whoever has the link. Raises ApiError (404)."""
     job = shared_clip(server.database, token)
     card = cards_of(server, [job], page_language(request))[0]
-    negative = job.request.get("negative_prompt", "")
-    answer = page(request, "shared.html", card=card, home=f"/s/{token}", negative=negative)
+    answer = page(request, "shared.html", card=card, home=f"/s/{token}", asked=asked_for_others(job))
     answer.headers.update(UNLISTED)
     return answer
 

@@ -33,7 +33,7 @@ from himmel.studio.tables import jobs
 from himmel.studio.timelines import Kept, Made, Piece, Still, kept_of, make_timeline, seconds_of, shots_kept
 from himmel.studio.videos import LONGEST_TEXT, find_video, keep_picture
 from himmel.studio.web import PageRoute, TheVisitor, asked_by_script, form_of, page, page_language, went
-from himmel.studio.web_create import SIZES, estimate_of, sizes_with
+from himmel.studio.web_create import SIZES, estimate_of, making_of, sizes_with
 from himmel.studio.web_library import latest
 
 MOST_CARDS = 24
@@ -126,7 +126,8 @@ async def shots(request: Request, server: TheServer, visitor: TheVisitor) -> dic
         values = {name: str(sent[name]) for name in SETTINGS if sent.get(name)}
         found = _fates(server, visitor, cards, values)
         seconds = min(3600.0, max(0.1, _made_seconds(cards, found)))
-        cost = estimate_of(server, visitor.caller.account_id, seconds, 1, page_language(request))
+        asked = making_of(values) | {"seconds": seconds}
+        cost = estimate_of(server, visitor.caller.account_id, asked, 1, page_language(request))
         return {"cards": found, "text": cost}
 
     return await run_in_threadpool(looked)
@@ -345,7 +346,7 @@ def _page(
     clips = cards_of(server, latest(server, account, MOST_CLIPS, jobs.c.status == Status.COMPLETED), language)
     known = {"size": SIZES[0], "turbo": "", "seed": "", "from": ""} | values
     fates = _fates(server, visitor, cards, values)
-    made = _made_seconds(cards, fates)
+    asked = making_of(known) | {"seconds": min(3600.0, max(0.1, _made_seconds(cards, fates)))}
     return page(
         request,
         "storyboard.html",
@@ -358,7 +359,7 @@ def _page(
         clips=clips,
         gone={card.clip for card in cards if card.clip} - {clip.id for clip in clips},
         sizes=sizes_with(known["size"]),
-        estimate=estimate_of(server, account, min(3600.0, max(0.1, made)), 1, language),
+        estimate=estimate_of(server, account, asked, 1, language),
         most=MOST_CARDS,
         once=secrets.token_urlsafe(12),
     )

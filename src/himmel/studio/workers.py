@@ -7,7 +7,7 @@ it was heard is written only every few seconds, so that asking for work in vain 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -39,6 +39,7 @@ class Report:
     version: str = ""
     device: str = ""
     weights: str = ""  # their hash; empty where a worker is too old to tell it
+    turbo_steps: tuple[int, ...] | None = None  # that its model's student knows; None where it is too old to tell it
 
 
 @dataclass
@@ -49,39 +50,32 @@ class Workers:
     silence: float
     now: Callable[[], float] = time.time
     heard: dict[str, float] = field(default_factory=dict)  # by name, when it was last written down
-    turbo: dict[str, Sequence[int]] = field(default_factory=dict)  # by name, see ``tells_turbo``
     told: dict[str, Report] = field(default_factory=dict)  # and what: of that, what is new is written at once
 
     def report(self, told: Report) -> None:
         """A worker asks for a job."""
         if self._lately(told.name) and self.told.get(told.name) == told:
             return
-        self.told = {name: said for name, said in self.told.items() if name in self.heard} | {told.name: told}
-        now, values = self.now(), {name: value for name, value in asdict(told).items() if name != "name"}
-        values["last_seen"] = now
+        if len(self.told) >= MOST_REMEMBERED:
+            self.told = {}
+        self.told[told.name] = told
+        now = self.now()
+        values = {name: value for name, value in asdict(told).items() if name in workers.c} | {"last_seen": now}
         with self.database.write() as connection:
             same = workers.c.name == told.name
             if not connection.execute(update(workers).where(same).values(**values)).rowcount:
                 connection.execute(delete(workers).where(workers.c.last_seen < now - FORGET_SECONDS))
-                new = {"name": told.name, "first_seen": now, "jobs_done": 0, "jobs_failed": 0}
+                new = {"first_seen": now, "jobs_done": 0, "jobs_failed": 0}
                 connection.execute(workers.insert().values(**new, **values))
 
-    def tells_turbo(self, name: str, steps: Sequence[int] | None) -> None:
-        """A worker says which numbers of steps its model's student knows; None where it is too old to say it.
+    def turbo_steps(self, model: str) -> list[Collection[int]] | None:
+        """What the workers of a model that are there say of Turbo; None where one of them has not said it, or none is.
 
         Remembered by this process alone: what it has not heard since its start, it does not know.
         """
-        if steps is None or len(self.turbo) > MOST_REMEMBERED:
-            self.turbo.pop(name, None)
-        else:
-            self.turbo[name] = tuple(steps)
-
-    def turbo_steps(self, model: str) -> list[Sequence[int]] | None:
-        """The same of all workers of a model that are there; None where one of them has not said it, or none is."""
         there = [row.name for row in self.all() if row.model == model and self.state(row) != State.GONE]
-        if not there or set(there) - set(self.turbo):
-            return None
-        return [self.turbo[name] for name in there]
+        known = [told.turbo_steps for told in map(self.told.get, there) if told and told.turbo_steps is not None]
+        return [*known] if there and len(known) == len(there) else None
 
     def alive(self, name: str) -> None:
         """A worker that has a job gives a sign of life."""

@@ -1,5 +1,9 @@
 """Migrations lead to the tables that the code knows, and SQLite is set up so that commits are kept."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -45,6 +49,26 @@ def test_migrations_lead_to_the_tables_that_the_code_knows(tmp_path):
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    database.close()
+
+
+def test_a_writer_waits_for_its_turn_however_long_others_take(tmp_path, monkeypatch):
+    monkeypatch.setattr("himmel.studio.database.BUSY_MS", 1)
+    database = Database(f"sqlite:///{tmp_path / 'test.sqlite3'}")
+    database.migrate()
+    begun = threading.Event()
+
+    def write(pause):
+        with database.write() as connection:
+            begun.set()
+            time.sleep(pause)
+            connection.exec_driver_sql("delete from previews")
+
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(write, 0.3)
+        assert begun.wait(10)
+        for task in [first, *(pool.submit(write, 0.01) for _ in range(8))]:
+            task.result()
     database.close()
 
 

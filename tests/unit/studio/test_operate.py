@@ -105,14 +105,14 @@ def test_the_speed_of_a_model_is_known_after_a_restart(server):
     with again.database.write() as connection:
         connection.exec_driver_sql("update jobs set cost = 100 where status = 'completed'")
     assert again.cost_of(REQUEST) == 7.0  # asked once
-    again.learn_speed(replace(done(again), cost=12.0))
+    again.speeds.learn(replace(done(again), cost=12.0))
     assert again.cost_of(REQUEST) == pytest.approx(0.8 * 7 + 0.2 * 12)
     again.database.close()
 
 
 def test_the_first_job_of_a_model_tells_its_speed(server):
     assert server.cost_of(REQUEST | {"model": "new"}) == 2.0
-    server.learn_speed(replace(done(server), cost=9.0, request=REQUEST | {"model": "new"}))
+    server.speeds.learn(replace(done(server), cost=9.0, request=REQUEST | {"model": "new"}))
     assert server.cost_of(REQUEST | {"model": "new"}) == 9.0
 
 

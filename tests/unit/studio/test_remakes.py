@@ -52,7 +52,7 @@ def test_what_is_not_said_is_as_it_was_in_the_clip(server, caller, parent):
 
 def test_an_extension_costs_what_is_new_and_keeps_room_for_all(server, caller, parent, monkeypatch, finished):
     monkeypatch.setattr("himmel.studio.space.COUNT_SECONDS", 0.0)
-    server.speed["fake"] = 3.0
+    monkeypatch.setattr(server.speeds, "of", lambda *_: 3.0)
     job = extend_video(server, caller, of(parent, seconds="4"))
     assert (job.cost, job.request["asked_seconds"]) == (12.0, "14")
     assert server.space.needed() == pytest.approx(LEAST + LEAST_RATE * 14 * PIXELS)

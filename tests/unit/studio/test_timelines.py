@@ -36,11 +36,9 @@ def test_a_timeline_is_like_its_first_clip_and_costs_what_is_made(server, caller
 
 
 def test_a_cut_that_makes_nothing_tells_nothing_of_the_models_speed(server, caller, clip, finished):
-    before = server.queue.speed("fake")
-    server.speed["fake"] = 3.0
-    job = finished(made(server, caller, [Kept(clip, 0.0, 4.0)]))
-    server.learn_speed(job)
-    assert (server.speed["fake"], server.queue.speed("fake")) == (3.0, before)
+    before = server.speeds.average("fake"), server.cost_of(clip.request)
+    server.speeds.learn(finished(made(server, caller, [Kept(clip, 0.0, 4.0)])))
+    assert (server.speeds.average("fake"), server.cost_of(clip.request)) == before
 
 
 def test_one_clip_goes_over_into_another(server, caller, clip):

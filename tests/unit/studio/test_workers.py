@@ -68,6 +68,20 @@ def test_what_is_new_of_a_worker_is_kept_at_once_and_its_weights_are_those_of_no
     assert weights() == {"cc"}  # nobody is there; who comes next is taken to be as who went last
 
 
+def test_what_workers_say_of_turbo_is_known_while_they_are_busy_and_only_where_all_said_it(house):
+    house.workers.report(Report("w", "papercut", turbo_steps=(1, 2)))
+    assert (house.workers.turbo_steps("papercut"), house.workers.turbo_steps("other")) == ([(1, 2)], None)
+    for _ in range(10):  # it has a job and says no more than that it is alive
+        house.time += WRITE_SECONDS
+        house.workers.alive("w")
+        house.workers.report(Report("v", "other", turbo_steps=()))
+    assert (house.workers.turbo_steps("papercut"), house.workers.turbo_steps("other")) == ([(1, 2)], [()])
+    house.workers.report(Report("w", "papercut", turbo_steps=(4,)))
+    assert house.workers.turbo_steps("papercut") == [(4,)]
+    house.workers.report(Report("old", "papercut"))
+    assert house.workers.turbo_steps("papercut") is None
+
+
 def test_asking_in_vain_writes_every_few_seconds_only(house):
     for _ in range(50):
         house.workers.report(Report("w"))

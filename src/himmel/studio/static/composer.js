@@ -3,6 +3,7 @@ import { Draft, fillIn } from "./drafts.js";
 import { Drop } from "./drop.js";
 
 const PAUSE = 350; // milliseconds without a key before words are looked up
+const COSTLY = ["seconds", "n", "turbo", "steps", "guidance", "negative_prompt"]; // what settles the cost
 
 class Composer extends HTMLElement {
   connectedCallback() {
@@ -24,7 +25,7 @@ class Composer extends HTMLElement {
       button.addEventListener("click", () => this.#put(button.dataset)));
     this.#seed();
     this.form.addEventListener("change", (event) => {
-      if (["seconds", "n"].includes(event.target.name)) this.#estimate();
+      if (COSTLY.includes(event.target.name)) this.#estimate();
     });
     if (this.prompt.value) this.#look();
   }
@@ -109,9 +110,10 @@ class Composer extends HTMLElement {
   }
 
   async #estimate() {
-    const { seconds, n } = this.form.elements;
+    const said = COSTLY.map((name) => [name, this.form.elements[name].value]).filter(([, value]) => value);
     try {
-      const asked = new URLSearchParams({ seconds: seconds.value, n: n.value });
+      const asked = new URLSearchParams(said);
+      if (asked.has("negative_prompt")) asked.set("negative_prompt", "x"); // that there is one is enough
       const answer = await fetch(`/create/estimate?${asked}`, { headers: { accept: "application/json" } });
       if (answer.ok) this.querySelector("[data-estimate]").textContent = (await answer.json()).text;
     } catch { /* the old one stays */ }
