@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -132,24 +132,23 @@ def _gaps(shot: Shot, start: float, end: float) -> list[Part]:
 
 
 def _frames(ready: list[Ready], path: Path, backend: Backend, bar: Bar) -> Generator[np.ndarray]:
-    """The frames of all shots; each is made into the cache first, unless it is there."""
-    from himmel.media.video_io import iterate_frames, write_video
+    """The frames of all shots as they are made; each is in the cache when it is complete, or was there before."""
+    from himmel.media.video_io import iterate_frames, kept_video
 
     for each in ready:
         place = f"shot {each.shot.number} of {len(ready)} (line {each.shot.line})"
         if each.kept.is_file():
             tell(f"{place}: kept from last time")
             os.utime(each.kept)
+            for frame in iterate_frames(each.kept):
+                yield frame[None]
         else:
             tell(f"{place}: made")
             request = each.request
             assert request.size and request.fps
             each.kept.parent.mkdir(parents=True, exist_ok=True)
-            with _line_of(each.shot, path):
-                made = frames_of([request], backend, bar)
-                write_video(each.kept, made, size=request.size, fps=request.fps, lossless=True)
-        for frame in iterate_frames(each.kept):
-            yield frame[None]
+            with _line_of(each.shot, path), closing(frames_of([request], backend, bar)) as made:
+                yield from kept_video(each.kept, made, size=request.size, fps=request.fps)
 
 
 def shots_folder() -> Path:
