@@ -85,6 +85,14 @@ def test_the_recipe_makes_the_same_clip_without_the_storyboard(tmp_path, capsys)
     assert "each their own prompt" in capsys.readouterr().err
 
 
+def test_another_build_makes_all_shots_again(monkeypatch, capsys):
+    run("-o", "first.mp4")
+    monkeypatch.setattr(FakeBackend, "build", "test card 2")
+    capsys.readouterr()
+    run("-o", "second.mp4")
+    assert "kept" not in capsys.readouterr().err
+
+
 def test_a_shot_streams_while_it_is_made(tmp_path, monkeypatch):
     """When half of the second shot has been asked of the backend, a reader has had frames of it already."""
     taken, there = [], []

@@ -86,7 +86,8 @@ def _ready(shot: Shot, path: Path, backend: Backend, variation: int) -> Ready:
         plan(request, backend.info.native_fps)
         settings = {name: getattr(request, name) for name in ("size", "fps", "seed", "steps", "guidance", "turbo")}
         settled = replace(shot, settings=replace(shot.settings, **settings))
-        key = shot_key(settled, backend.info.weight_hash, request.characters)
+        maker = {"weights": backend.info.weight_hash, "build": backend.build, "device": backend.device}
+        key = shot_key(settled, maker, request.characters)
     return Ready(shot, request, shots_folder() / f"{key}.mp4")
 
 
