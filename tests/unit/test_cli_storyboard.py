@@ -128,6 +128,17 @@ def test_a_stream_that_ends_early_leaves_no_half_shot(tmp_path, monkeypatch):
     assert [len(read_frames(path)) for path in kept] == [15]
 
 
+def test_too_many_characters_are_a_line_of_the_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    for name in ("Rex", "Max", "Eve"):
+        assert main(["character", "add", name, "red.png"]) == 0
+    Path("board.yaml").write_text(BOARD.replace("a dog", "Rex, Max, Eve"))
+    capsys.readouterr()
+    assert run("-o", "clip.mp4") == 2
+    assert "board.yaml line 11: the model 'fake' cannot show more than one character yet" in capsys.readouterr().err
+    assert not (tmp_path / "cache").exists()
+
+
 def test_the_command_line_has_the_last_word(tmp_path):
     assert run("-o", "clip.mp4", "--fps", 5, "--seed", 9) == 0
     assert (read_recipe(tmp_path / "clip.mp4").fps, read_recipe(tmp_path / "clip.mp4").seed) == (5, 9)

@@ -21,7 +21,7 @@ import typer
 from himmel.cli.clips import given_clip, tell
 from himmel.cli.making import Telling, chosen, frames_of, opened, places, recipe_of, report, with_characters, write
 from himmel.cli.options import Settings, with_settings
-from himmel.errors import BadRequest, BadStoryboard
+from himmel.errors import BadRequest, BadStoryboard, TaskNotSupported
 from himmel.spec import Clip, Gap, Part, Picture, VideoRequest
 from himmel.storyboard import Shot, ShotSettings, Storyboard, shot_key, shots
 
@@ -78,17 +78,17 @@ def _told(shot: Shot, told: Telling, path: Path) -> Shot:
 
 def _ready(shot: Shot, path: Path, backend: Backend, variation: int) -> Ready:
     """What can be refused of a shot is refused here, before any is made. Raises BadStoryboard with its line."""
-    from himmel.backends.footage import plan
-
     with _line_of(shot, path):
         request = with_characters(request_of_shot(shot)).resolved(backend.info)
         request = replace(request, seed=request.seed + variation)
-        plan(request, backend.info.native_fps)
         settings = {name: getattr(request, name) for name in ("size", "fps", "seed", "steps", "guidance", "turbo")}
         settled = replace(shot, settings=replace(shot.settings, **settings))
         maker = {"weights": backend.info.weight_hash, "build": backend.build, "device": backend.device}
-        key = shot_key(settled, maker, request.characters)
-    return Ready(shot, request, shots_folder() / f"{key}.mp4")
+        kept = shots_folder() / f"{shot_key(settled, maker, request.characters)}.mp4"
+        if not kept.is_file():
+            with closing(backend.generate(request)) as events:
+                next(events)  # a backend refuses before its first word
+    return Ready(shot, request, kept)
 
 
 def request_of_shot(shot: Shot) -> VideoRequest:
@@ -174,5 +174,5 @@ def _line_of(shot: Shot, path: Path) -> Iterator[None]:
         yield
     except BadStoryboard:
         raise
-    except BadRequest as error:
+    except (BadRequest, TaskNotSupported) as error:
         raise BadStoryboard(path, shot.line, str(error)) from None
