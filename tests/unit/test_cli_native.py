@@ -73,12 +73,12 @@ def test_an_extended_clip_is_the_clip_and_more(before):
 def test_a_blend_keeps_what_does_not_overlap_and_reads_both_prompts():
     """The first clip is so long that all that is made comes in one block."""
     for name, prompt in (("a", "a cat"), ("b", "a dog")):
-        made("generate", prompt, "--seconds", 6, *NATIVE, name=f"{name}.mp4")
+        made("generate", prompt, "--seconds", 7, *NATIVE, name=f"{name}.mp4")
     one, other = read_frames(Path("a.mp4")), read_frames(Path("b.mp4"))
-    both = made("blend", "a.mp4", "b.mp4")
-    assert len(both) == 88 and np.array_equal(both[:40], one[:40]) and np.array_equal(both[48:], other[8:])
-    first_alone = made("blend", "a.mp4", "b.mp4", "a cat")
-    assert not np.array_equal(both[40:48], first_alone[40:48])
+    both = made("blend", "a.mp4", "b.mp4", "--overlap", 1.5)
+    assert len(both) == 100 and np.array_equal(both[:44], one[:44]) and np.array_equal(both[56:], other[12:])
+    first_alone = made("blend", "a.mp4", "b.mp4", "a cat", "--overlap", 1.5)
+    assert not np.array_equal(both[44:56], first_alone[44:56])
 
 
 def test_what_is_not_masked_stays_bit_by_bit_at_the_clips_own_size():
