@@ -1,5 +1,7 @@
 #!/bin/sh
-# Makes the moving pictures of docs/howto/making.md anew, with the commands that stand there.
+# Makes the moving pictures of docs/howto/making.md anew. The commands are those that stand there, but with a seed and a
+# small size, shorter where the length shows nothing, and with a name for every clip; what has no picture is run all the
+# same, into also/. Only the pipe to a player is left out.
 set -eu
 cd "$(dirname "$0")/.."
 media="$PWD/docs/media"
@@ -8,6 +10,8 @@ python="${PYTHON:-$PWD/.venv/bin/python}"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
+mkdir also
+export XDG_DATA_HOME="$work/data" XDG_CONFIG_HOME="$work/config" HIMMEL_CACHE="$work/cache"  # nobody's own is touched
 
 same="--seed 4 --size 128x128"
 $himmel generate "a penguin jumps in the snow" --seconds 3 $same -o penguin.mp4
@@ -15,10 +19,17 @@ $himmel generate "a cat jumps on the beach" --seconds 3 $same -o cat.mp4
 "$python" - <<'PYTHON'
 from pathlib import Path
 from PIL import Image
-from himmel.media.video_io import read_frames
-frames = read_frames(Path("penguin.mp4"))
+from himmel.media.scaling import crop_to
+from himmel.media.video_io import read_frames, write_video
+from himmel.spec import Size
+frames, wide = read_frames(Path("penguin.mp4")), Size(160, 90)
 for name, number in (("first", 0), ("middle", 18), ("last", -1)):
     Image.fromarray(frames[number]).save(f"{name}.png")
+mask = Image.new("L", (128, 128))
+mask.paste(255, (0, 0, 64, 128))
+mask.save("mask.png")
+cat = [crop_to(frame, wide)[None] for frame in read_frames(Path("cat.mp4"))]
+write_video(Path("holiday.mov"), cat, size=wide, fps=25)  # another shape and rate, and no recipe
 PYTHON
 cat > shots.yaml <<'YAML'
 size: 128x128
@@ -47,10 +58,19 @@ $himmel storyboard shots.yaml -o storyboard.mp4
 $himmel recut penguin.mp4 --in 1 --out 2 --extend-before 1 --extend-after 1 $same -o recut.mp4
 $himmel generate "a penguin jumps in the snow" --preset moonlight $same -o preset.mp4
 $himmel generate "[pan left] a penguin stands in the snow" $same -o camera.mp4
-export XDG_DATA_HOME="$work"  # nobody's own characters
 $himmel generate "a green elephant stands in the desert" --seconds 1 $same -o rex.mp4
-$himmel character add Rex rex.mp4
+$himmel character add Rex rex.mp4 --at 0.5
+$himmel character list
 $himmel generate "Rex jumps on the beach" $same -o character.mp4
+
+$himmel generate "Rex stands in the snow at night, the camera zooms in" --seconds 1 $same -o also/night.mp4
+$himmel extend holiday.mov "a cat jumps on the beach" --seconds 1 --seed 4 -o also/extend.mp4
+$himmel blend penguin.mp4 cat.mp4 "snow melts on a beach" --overlap 2 $same -o also/blend.mp4
+$himmel recut penguin.mp4 --in 0.5 --out 2.5 --lossless -o also/recut.mp4
+$himmel edit penguin.mp4 "a penguin jumps in the snow at night" --mask mask.png $same -o also/edit.mp4
+$himmel presets
+$himmel generate "[pan left] a penguin stands in the snow" --seconds 1 --variations 4 $same -o also
+$himmel generate "a fish swims under water" --seconds 2 --stream $same -o also/fish.mp4
 
 "$python" - "$media" <<'PYTHON'
 import sys

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from himmel.errors import BadRequest
-from himmel.spec import LONGEST_NAME, Character
+from himmel.spec import LONGEST_NAME, Character, Gap, VideoRequest
 from himmel.words import JAPANESE, SOMEBODY
 
 BESIDE = rf"[^\W{JAPANESE}]"  # a letter that would make a name part of a longer word; Japanese sets words side by side
@@ -41,6 +41,12 @@ def place_of(name: str) -> Path:
 def mentioned(prompt: str, character: Character) -> bool:
     """Whether a prompt calls the character by its name, as a word of its own."""
     return bool(re.search(_word(character.name), prompt))
+
+
+def called(request: VideoRequest, characters: Iterable[Character]) -> tuple[Character, ...]:
+    """Those of the characters whom a request's prompts call by name."""
+    prompts = [part.prompt or request.prompt for part in request.parts if isinstance(part, Gap)]
+    return tuple(each for each in characters if any(mentioned(prompt, each) for prompt in prompts))
 
 
 def as_learned(prompt: str, characters: Iterable[Character]) -> str:

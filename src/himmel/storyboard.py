@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -119,16 +119,16 @@ def shots(storyboard: Storyboard) -> tuple[Shot, ...]:
     return tuple(found)
 
 
-def shot_key(shot: Shot, weight_hash: str, characters: Sequence[Character] = ()) -> str:
+def shot_key(shot: Shot, maker: Mapping[str, str], characters: Sequence[Character] = ()) -> str:
     """The SHA-256, in hex, of all that a shot's frames depend on: the same key, the same clip.
 
     That is times, prompts, settings, what is in the files of known frames (not their names), who appears and how that
-    looks, and the hash of the model's weights. Where the shot stands in the storyboard does not count, so that it may
-    be moved. Raises UnreadableMedia for a file that cannot be read.
+    looks, and its ``maker``: the hash of the model's weights, build and device, as in a recipe. Where the shot stands
+    in the storyboard does not count, so that it may be moved. Raises UnreadableMedia for a file that cannot be read.
     """
     content = {
         "version": KEY_VERSION,
-        "weights": weight_hash,
+        "maker": dict(maker),
         "seconds": shot.seconds,
         "settings": {**asdict(shot.settings), "size": str(shot.settings.size)},
         "stretches": [asdict(stretch) for stretch in shot.stretches],

@@ -16,7 +16,9 @@ def weights(tmp_path_factory):
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("weights") / "pebble"
-    config = GeneratorConfig(TINY.text, TINY.transformer, TINY.height, TINY.width, TINY.fps, TINY.frames, steps=2)
+    config = GeneratorConfig(
+        TINY.text, TINY.transformer, TINY.height, TINY.width, TINY.fps, TINY.frames, steps=2, references=1
+    )
     generator = Generator(config)
     for parameter in generator.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)

@@ -70,6 +70,20 @@ def test_a_storyboard_makes_a_shot_anew_when_its_character_looks_otherwise(rex, 
     assert told == ["made", "kept from last time"]
 
 
+def test_a_storyboards_recipe_shows_everybody_in_their_own_shots_alone(rex, tmp_path, monkeypatch):
+    monkeypatch.setenv("HIMMEL_CACHE", str(tmp_path / "cache"))
+    cards = "model: fake\nsize: 64x64\nseed: 1\ncards:\n  - {text: Rex spins, for: 0.5}\n"
+    cards += "".join(f"  - {{text: {who} spins, for: 0.5, cut: true}}\n" for who in ("a cat", "Max", "Eve"))
+    (tmp_path / "cards.yaml").write_text(cards)
+    for name in ("Rex", "Max", "Eve"):  # together more than the model shows in one clip
+        run("character", "add", name, rex)
+    run("storyboard", "cards.yaml", "-o", "first.mp4")
+    shots = read_recipe("first.mp4").requests()
+    assert [[each.name for each in shot.characters] for shot in shots] == [["Rex"], [], ["Max"], ["Eve"]]
+    assert run("generate", "--from", "first.mp4", "-o", "again.mp4") == 0
+    assert (tmp_path / "again.mp4").read_bytes() == (tmp_path / "first.mp4").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

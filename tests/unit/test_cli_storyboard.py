@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from himmel.backends.fake import FakeBackend
 from himmel.cli.app import main
 from himmel.media.recipe import read_recipe
 from himmel.media.video_io import read_frames
@@ -82,6 +83,60 @@ def test_the_recipe_makes_the_same_clip_without_the_storyboard(tmp_path, capsys)
     assert [shot["prompt"] for shot in read_recipe(tmp_path / "again.mp4").shots] == ["a cat", "a dog"]
     assert main(["generate", "a bird", "--from", "clip.mp4", "-o", "again.mp4"]) == 2
     assert "each their own prompt" in capsys.readouterr().err
+
+
+def test_another_build_makes_all_shots_again(monkeypatch, capsys):
+    run("-o", "first.mp4")
+    monkeypatch.setattr(FakeBackend, "build", "test card 2")
+    capsys.readouterr()
+    run("-o", "second.mp4")
+    assert "kept" not in capsys.readouterr().err
+
+
+def test_a_shot_streams_while_it_is_made(tmp_path, monkeypatch):
+    """When half of the second shot has been asked of the backend, a reader has had frames of it already."""
+    taken, there = [], []
+
+    def generate(self, request, state=None, real=FakeBackend.generate):
+        for part in real(self, request, state):
+            if isinstance(part, np.ndarray):
+                taken.append(len(part))
+                there.append((tmp_path / "clip.mp4").stat().st_size)
+            yield part
+
+    monkeypatch.setattr(FakeBackend, "generate", generate)
+    Path("board.yaml").write_text(BOARD.replace("for: 1\n    cut", "for: 9\n    cut"))
+    assert run("-o", "clip.mp4", "--stream") == 0
+    assert there[-1] > there[3] > there[0] > 0 and sum(taken) == 105
+    assert len(read_frames(tmp_path / "clip.mp4")) == 105
+    streamed, taken[:] = read_frames(tmp_path / "clip.mp4"), []
+    assert run("-o", "clip.mp4", "--stream") == 0
+    assert taken == [] and np.array_equal(read_frames(tmp_path / "clip.mp4"), streamed)
+
+
+def test_a_stream_that_ends_early_leaves_no_half_shot(tmp_path, monkeypatch):
+    def generate(self, request, state=None, real=FakeBackend.generate):
+        for number, part in enumerate(real(self, request, state)):
+            if request.prompt == "a dog" and number > 2:
+                raise KeyboardInterrupt
+            yield part
+
+    monkeypatch.setattr(FakeBackend, "generate", generate)
+    assert run("-o", "clip.mp4", "--stream") == 130
+    assert len(read_frames(tmp_path / "clip.mp4")) > 15
+    kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert [len(read_frames(path)) for path in kept] == [15]
+
+
+def test_too_many_characters_are_a_line_of_the_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    for name in ("Rex", "Max", "Eve"):
+        assert main(["character", "add", name, "red.png"]) == 0
+    Path("board.yaml").write_text(BOARD.replace("a dog", "Rex, Max, Eve"))
+    capsys.readouterr()
+    assert run("-o", "clip.mp4") == 2
+    assert "board.yaml line 11: the model 'fake' cannot show more than one character yet" in capsys.readouterr().err
+    assert not (tmp_path / "cache").exists()
 
 
 def test_the_command_line_has_the_last_word(tmp_path):

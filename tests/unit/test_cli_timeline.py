@@ -89,6 +89,24 @@ def test_a_blend_is_as_long_as_both_less_what_overlaps(tmp_path):
     assert np.array_equal(new[24:], other[6:])
 
 
+def test_a_blend_of_clips_that_differ_is_as_the_first_and_says_what_becomes_of_the_other(tmp_path, capsys):
+    one = shot("a.avi")
+    shot("b.avi", width=96, height=96, rate=Fraction(10), frames=20, seed=1)
+    assert run("blend", "a.avi", "b.avi", "a cat", "--overlap", 0.5, "--lossless", "-o", "new.mp4", *FAKE) == 0
+    new, told = made(tmp_path), capsys.readouterr().err.splitlines()
+    assert new.shape == (24 + 24 - 6, 48, 64, 3) and np.array_equal(new[:18], one[:18])
+    assert told == [
+        "'b.avi' is 96x96; it is scaled and cropped to 64x48",
+        "'b.avi' has 10.000 frames a second; the new clip has 12, re-timed",
+    ]
+
+
+def test_a_clip_of_an_impossible_size_is_extended_at_another(tmp_path):
+    shot("tiny.avi", width=8, height=8)
+    assert run("extend", "tiny.avi", "a cat", "--seconds", 1, "--size", "32x32", "-o", "new.mp4", *FAKE) == 0
+    assert made(tmp_path).shape == (36, 32, 32, 3)
+
+
 def test_a_blend_is_told_what_both_clips_were(tmp_path):
     for name in ("cat", "dog"):
         run("generate", f"a {name}", "--seconds", 1, "--size", "64x48", "-o", f"{name}.mp4", *FAKE)
@@ -166,6 +184,9 @@ def test_the_recipe_of_every_command_makes_the_same_clip_again(tmp_path, capsys,
         (["extend", "picture.png", "a cat"], "is a picture"),
         (["extend", "text.mp4", "a cat"], "text.mp4"),
         (["extend", "short.avi", "a cat"], "clips of 0.1 to 3600 s"),
+        (["extend", "long.avi", "a cat"], "'long.avi' lasts 4000 s; allowed: clips of 0.1 to 3600 s"),
+        (["extend", "tiny.avi", "a cat"], "'tiny.avi' is 8x8, which a new clip cannot be; give it --size"),
+        (["extend", "wide.avi", "a cat"], "'wide.avi' is 4100x16, which a new clip cannot be; give it --size"),
         (["extend", "given.avi", "a", "cat"], 'himmel extend given.avi "a cat"'),
         (["blend", "given.avi", "given.avi", "a cat", "--overlap", 2], "it must be longer"),
         (["blend", "given.avi", "given.avi"], "say what it shows"),
@@ -193,6 +214,9 @@ def test_the_recipe_of_every_command_makes_the_same_clip_again(tmp_path, capsys,
 def test_every_refusal_is_one_line_that_names_what_is_allowed(tmp_path, capsys, arguments, allowed):
     shot("given.avi")
     shot("short.avi", frames=1)
+    shot("long.avi", rate=Fraction(1, 2000), frames=2)
+    shot("tiny.avi", width=8, height=8)
+    shot("wide.avi", width=4100, height=16, frames=2)
     Image.new("RGB", (64, 48), "red").save("picture.png")
     Image.new("L", (48, 64), 255).save("tall.png")
     (tmp_path / "text.mp4").write_text("no clip")

@@ -77,8 +77,11 @@ def story(tmp_path: Path) -> Storyboard:
     )
 
 
-def keys(story: Storyboard, weights: str = "w") -> list[str]:
-    return [shot_key(shot, weights) for shot in shots(story)]
+MAKER = {"weights": "w", "build": "torch 1", "device": "cpu"}
+
+
+def keys(story: Storyboard, **maker: str) -> list[str]:
+    return [shot_key(shot, MAKER | maker) for shot in shots(story)]
 
 
 def test_only_the_shot_that_changed_has_another_key(story):
@@ -110,9 +113,10 @@ def test_every_setting_is_part_of_the_key(story, change):
     assert not set(keys(story)) & set(keys(replace(story, settings=replace(story.settings, **change))))
 
 
-def test_weights_and_material_are_part_of_the_key_and_file_names_are_not(story, tmp_path):
+def test_maker_and_material_are_part_of_the_key_and_file_names_are_not(story, tmp_path):
     before = keys(story)
-    assert not set(before) & set(keys(story, "other"))
+    for name in MAKER:
+        assert not set(before) & set(keys(story, **{name: "another"}))
     renamed = (tmp_path / "a.png").rename(tmp_path / "b.png")
     story = replace(story, cards=(story.cards[0], replace(story.cards[1], file=renamed)))
     assert keys(story) == before

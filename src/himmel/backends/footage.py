@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
+from himmel.engine.shapes import TEMPORAL
 from himmel.errors import BadRequest
 from himmel.media.material import Material, look
 from himmel.media.scaling import crop_to
 from himmel.media.video_io import read_frames
 from himmel.spec import Character, Clip, Gap, Picture, Remix, Size, VideoRequest
 
-GROUP = 4  # frames to one latent frame
+GROUP = TEMPORAL  # frames to one latent frame
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,11 @@ def available() -> list[ModelInfo]:
     return [_info(folder) for folder in _folders()]
 
 
+def names() -> list[str]:
+    """What they are called; no file is read."""
+    return [folder.name for folder in _folders()]
+
+
 def words_of(name: str) -> WordList:
     """The words of a model that is there, without its weights. Raises BadCheckpoint."""
     return WordList.load(folder_of(name) / "words.json")

@@ -22,7 +22,7 @@ def open_backend(model: str, device: str = "auto") -> Backend:
             from himmel.backends.fake import FakeBackend
 
             return FakeBackend()
-        case name if name in (known := [info.name for info in installed_models()]):
+        case name if name in (known := _names()):
             from himmel.backends.native import NativeBackend
 
             return NativeBackend(name, device)
@@ -37,7 +37,7 @@ def words_of(model: str) -> WordList:
             from himmel.backends.fake import WORDS
 
             return WORDS
-        case name if name in (known := [info.name for info in installed_models()]):
+        case name if name in (known := _names()):
             from himmel.backends import native
 
             return native.words_of(name)
@@ -50,3 +50,9 @@ def installed_models() -> list[ModelInfo]:
     from himmel.backends.native import available
 
     return available()
+
+
+def _names() -> list[str]:
+    from himmel.backends.native import names
+
+    return names()

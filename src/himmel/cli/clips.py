@@ -48,14 +48,30 @@ def like(settings: Settings, material: Material) -> Settings:
     """The settings with the clip's own size and frame rate where none are given; what cannot be kept is told."""
     size, fps = settings.size, settings.fps
     if size is None:
-        size = Size(material.width // 2 * 2, material.height // 2 * 2)
+        size = _size_of(material)
         if (size.width, size.height) != (material.width, material.height):
             tell(f"'{material.path}' is {material.width}x{material.height}; sides must be even, so it becomes {size}")
     if fps is None:
         fps = whole_fps(material.fps)
-        if abs(fps - material.fps) * material.seconds > DRIFT:
-            tell(f"'{material.path}' has {material.fps:.3f} frames a second; the new clip has {fps}, re-timed")
+        tell_if_retimed(material, fps)
     return replace(settings, size=size, fps=fps)
+
+
+def tell_if_retimed(material: Material, fps: int) -> None:
+    """Say where a clip's frames cannot all be kept at another rate."""
+    if abs(fps - material.fps) * material.seconds > DRIFT:
+        tell(f"'{material.path}' has {material.fps:.3f} frames a second; the new clip has {fps}, re-timed")
+
+
+def _size_of(material: Material) -> Size:
+    """A clip's own size, with even sides. Raises BadRequest where a new clip cannot have it."""
+    try:
+        return Size(material.width // 2 * 2, material.height // 2 * 2)
+    except BadRequest:
+        raise BadRequest(
+            f"'{material.path}' is {material.width}x{material.height}, which a new clip cannot be; "
+            "give it --size WIDTHxHEIGHT, even numbers from 16 to 4096"
+        ) from None
 
 
 def prompt_for(path: Path, prompt: list[str] | None, example: str) -> str:

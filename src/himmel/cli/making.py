@@ -168,16 +168,11 @@ class Telling:
 
 def with_characters(request: VideoRequest) -> VideoRequest:
     """The request with everybody who is kept and whom its prompts call by name, beside those it has already."""
-    from himmel.cast import kept_characters, mentioned
+    from himmel.cast import called, kept_characters
 
     names = {character.name for character in request.characters}
-    prompts = [part.prompt or request.prompt for part in request.parts if isinstance(part, Gap)]
-    called = [
-        character
-        for character in kept_characters()
-        if character.name not in names and any(mentioned(prompt, character) for prompt in prompts)
-    ]
-    return replace(request, characters=(*request.characters, *called))
+    others = (character for character in kept_characters() if character.name not in names)
+    return replace(request, characters=(*request.characters, *called(request, others)))
 
 
 def recipe_of(settled: list[VideoRequest], backend: Backend) -> Recipe:

@@ -23,7 +23,8 @@ Mask = Annotated[
     str | None,
     typer.Option(
         metavar="FILE|BOX",
-        help="What may change: a picture (white changes), or left,top,width,height, also in percent.",
+        help="What may change: a picture (white changes), or left,top,width,height, also in percent. "
+        "Default: everything.",
     ),
 ]
 
@@ -36,7 +37,7 @@ def remix(settings: Settings, clip: GivenClip, prompt: NewPrompt, strength: Stre
 
 @with_settings
 def edit(settings: Settings, clip: GivenClip, prompt: NewPrompt, mask: Mask = None, strength: Strength = None) -> None:
-    """Change a part of a clip's picture; everything outside of the mask stays exactly as it is."""
+    """Change a part of a clip's picture; everything outside of a mask stays exactly as it is."""
     _make(settings, clip, prompt, "edit", strength or STRENGTHS["strong"], mask)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -21,7 +21,7 @@ import typer
 from himmel.cli.clips import given_clip, tell
 from himmel.cli.making import Telling, chosen, frames_of, opened, places, recipe_of, report, with_characters, write
 from himmel.cli.options import Settings, with_settings
-from himmel.errors import BadRequest, BadStoryboard
+from himmel.errors import BadRequest, BadStoryboard, TaskNotSupported
 from himmel.spec import Clip, Gap, Part, Picture, VideoRequest
 from himmel.storyboard import Shot, ShotSettings, Storyboard, shot_key, shots
 
@@ -78,16 +78,17 @@ def _told(shot: Shot, told: Telling, path: Path) -> Shot:
 
 def _ready(shot: Shot, path: Path, backend: Backend, variation: int) -> Ready:
     """What can be refused of a shot is refused here, before any is made. Raises BadStoryboard with its line."""
-    from himmel.backends.footage import plan
-
     with _line_of(shot, path):
         request = with_characters(request_of_shot(shot)).resolved(backend.info)
         request = replace(request, seed=request.seed + variation)
-        plan(request, backend.info.native_fps)
         settings = {name: getattr(request, name) for name in ("size", "fps", "seed", "steps", "guidance", "turbo")}
         settled = replace(shot, settings=replace(shot.settings, **settings))
-        key = shot_key(settled, backend.info.weight_hash, request.characters)
-    return Ready(shot, request, shots_folder() / f"{key}.mp4")
+        maker = {"weights": backend.info.weight_hash, "build": backend.build, "device": backend.device}
+        kept = shots_folder() / f"{shot_key(settled, maker, request.characters)}.mp4"
+        if not kept.is_file():
+            with closing(backend.generate(request)) as events:
+                next(events)  # a backend refuses before its first word
+    return Ready(shot, request, kept)
 
 
 def request_of_shot(shot: Shot) -> VideoRequest:
@@ -132,24 +133,23 @@ def _gaps(shot: Shot, start: float, end: float) -> list[Part]:
 
 
 def _frames(ready: list[Ready], path: Path, backend: Backend, bar: Bar) -> Generator[np.ndarray]:
-    """The frames of all shots; each is made into the cache first, unless it is there."""
-    from himmel.media.video_io import iterate_frames, write_video
+    """The frames of all shots as they are made; each is in the cache when it is complete, or was there before."""
+    from himmel.media.video_io import iterate_frames, kept_video
 
     for each in ready:
         place = f"shot {each.shot.number} of {len(ready)} (line {each.shot.line})"
         if each.kept.is_file():
             tell(f"{place}: kept from last time")
             os.utime(each.kept)
+            for frame in iterate_frames(each.kept):
+                yield frame[None]
         else:
             tell(f"{place}: made")
             request = each.request
             assert request.size and request.fps
             each.kept.parent.mkdir(parents=True, exist_ok=True)
-            with _line_of(each.shot, path):
-                made = frames_of([request], backend, bar)
-                write_video(each.kept, made, size=request.size, fps=request.fps, lossless=True)
-        for frame in iterate_frames(each.kept):
-            yield frame[None]
+            with _line_of(each.shot, path), closing(frames_of([request], backend, bar)) as made:
+                yield from kept_video(each.kept, made, size=request.size, fps=request.fps)
 
 
 def shots_folder() -> Path:
@@ -174,5 +174,5 @@ def _line_of(shot: Shot, path: Path) -> Iterator[None]:
         yield
     except BadStoryboard:
         raise
-    except BadRequest as error:
+    except (BadRequest, TaskNotSupported) as error:
         raise BadStoryboard(path, shot.line, str(error)) from None

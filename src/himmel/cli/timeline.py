@@ -10,7 +10,17 @@ from typing import Annotated
 
 import typer
 
-from himmel.cli.clips import given_clip, like, on_a_frame, one_sentence, own_prompt, prompt_for, tell, whole
+from himmel.cli.clips import (
+    given_clip,
+    like,
+    on_a_frame,
+    one_sentence,
+    own_prompt,
+    prompt_for,
+    tell,
+    tell_if_retimed,
+    whole,
+)
 from himmel.cli.making import make, request_of
 from himmel.cli.options import GivenClip, Prompt, Settings, with_settings
 from himmel.cli.values import number
@@ -73,9 +83,11 @@ def blend(
             raise BadRequest(
                 f"'{material.path}' lasts {material.seconds:g} s; for an overlap of {overlap:g} s it must be longer"
             )
-    settings = like(settings, one)
+    asked_fps, settings = settings.fps, like(settings, one)
     if (other.width, other.height) != (one.width, one.height):
         tell(f"'{second}' is {other.width}x{other.height}; it is scaled and cropped to {settings.size}")
+    if asked_fps is None and settings.fps:
+        tell_if_retimed(other, settings.fps)
     said = one_sentence(prompt, f'blend {first} {second} "a cat on the beach"')
     told = [said] if said else list(dict.fromkeys(filter(None, map(own_prompt, (first, second)))))
     if not told:

@@ -36,7 +36,7 @@ class Header:
     frozen dataclass and ``read_configuration`` turns it back.
     """
 
-    kind: str  # "autoencoder", "transformer", "text_encoder", "papercut", "oracle", ...
+    kind: str  # "autoencoder", "transformer" (Turbo too), "upsampler", "interpolator" or "oracle"
     configuration: Mapping[str, Any]
     licence: str
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -100,15 +100,6 @@ def read_configuration(path: Path, header: Header, shape: type[C]) -> C:
     Raises BadCheckpoint where a key is unknown, missing, or its value refused by the dataclass.
     """
     return _dataclass_of(path, shape, header.configuration)
-
-
-def weight_hash(path: Path) -> str:
-    """First 16 hexadecimal digits of the file's SHA-256. Raises BadCheckpoint where it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    except OSError as error:
-        raise BadCheckpoint(path, _one_line(error)) from error
 
 
 def _stored(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:

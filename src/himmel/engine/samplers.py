@@ -1,7 +1,7 @@
 """Samplers: plain functions that carry noise to a clean sample along a velocity field.
 
 Owns: the noise schedule and the solvers. Knows nothing of models, prompts, frames or guidance: a sampler
-receives a callable, and whoever wants progress counts the calls of it (``evaluations`` says how many come).
+receives a callable, and whoever wants progress counts the calls of it.
 
 Convention, everywhere in the engine (rectified flow, Liu et al. 2022, arXiv:2209.03003):
 ``x(level) = (1 - level) * clean + level * noise``, so ``dx/dlevel = velocity = noise - clean``.
@@ -94,8 +94,3 @@ def sampler_named(name: str) -> Sampler:
     if name not in SAMPLERS:
         raise BadRequest(f"unknown sampler '{name}'; allowed: {', '.join(SAMPLERS)}")
     return SAMPLERS[name]
-
-
-def evaluations(sampler: Sampler, steps: int) -> int:
-    """How often a sampler calls its velocity in this many steps, for progress bars."""
-    return 2 * steps - 1 if sampler is heun else steps

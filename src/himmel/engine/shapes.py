@@ -52,11 +52,6 @@ class ClipShape:
         if self.height % (SPATIAL * PATCH) or self.width % (SPATIAL * PATCH):
             raise ValueError(f"{self.width}x{self.height}; both sides must be multiples of {SPATIAL * PATCH}")
 
-    @classmethod
-    def holding(cls, frames: int, height: int, width: int) -> ClipShape:
-        """The smallest shape of this picture size with at least so many frames."""
-        return cls(1 + TEMPORAL * -(-(frames - 1) // TEMPORAL), height, width)
-
     @property
     def latent(self) -> LatentShape:
         return LatentShape(1 + (self.frames - 1) // TEMPORAL, self.height // SPATIAL, self.width // SPATIAL)

@@ -43,9 +43,21 @@ class Stretches:
 
     prompts: tuple[tuple[int, Prompt], ...]
 
-    def at(self, frame: int) -> tuple[int, Prompt]:
-        """The prompt of a block that begins with this frame, and since when it governs."""
-        return [stretch for stretch in self.prompts if stretch[0] <= frame][-1]
+    def of_blocks(self, starts: list[int]) -> list[tuple[int, Prompt]]:
+        """Of every block, by the frames that they begin with, its prompt, and the frame from which that governs.
+
+        A block has one prompt, so a stretch begins with the block whose beginning is nearest to its own. One that lasts
+        less than a block takes a whole one from the next: as long as there are blocks for all, none goes unread, and
+        the last one never does.
+        """
+        begins: dict[int, Prompt] = {}  # by the number of the block
+        begin = -1
+        for number, (since, prompt) in enumerate(self.prompts):
+            nearest = min(range(len(starts)), key=lambda block: abs(starts[block] - since))
+            begin = min(max(begin + 1, nearest), len(starts) - len(self.prompts) + number)
+            begins[max(begin, 0)] = prompt
+        latest = [max(begin for begin in begins if begin <= block) for block in range(len(starts))]
+        return [(starts[begin], begins[begin]) for begin in latest]
 
 
 class Context(Protocol):
@@ -203,8 +215,9 @@ def make(
     made: list[Tensor] = []  # a loop's beginning
     before: tuple[int, bool] | None = None
     first = int(task.known.int().cumprod(0).sum())  # what is known from the beginning on was made by nobody
-    for start, stop in Blocks(task.shape.frames, block).spans:
-        since, prompt = prompts.at(start)
+    spans = Blocks(task.shape.frames, block).spans
+    governing = prompts.of_blocks([start for start, _ in spans])
+    for (start, stop), (since, prompt) in zip(spans, governing, strict=True):
         guided = sampling.guidance != 1 and start < max(since, first) + GUIDED
         if not guided:
             prompt = prompt.first(len(seeds))

@@ -117,5 +117,8 @@ def with_reference(task: Task, latents: Tensor) -> Task:
 
 
 def remix(task: Task, latents: Tensor, level: float, change: Tensor | None = None) -> Task:
-    """The same task, begun part-way from ``latents`` (B, F, c, h, w); only ``change`` (F, h, w) where it is given."""
+    """The same task, begun part-way from ``latents`` (B, F, c, h, w); only ``change`` (F, h, w) where it is given.
+
+    They stand for all frames, in the place of what was known of some; which are known stays.
+    """
     return replace(task, latents=latents, level=level, change=change)

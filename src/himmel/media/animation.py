@@ -1,4 +1,4 @@
-"""Frames as what pages show without a player: animated WebP and GIF, and a folder of PNGs for other programs.
+"""Frames as what pages show without a player: animated WebP and GIF.
 
 Owns: their sizes, timing and colours. Frames are uint8 arrays (n, H, W, 3), RGB. Knows nothing of models, and no torch.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from himmel.errors import BadRequest
-from himmel.media.output_file import disk_errors, new_file, new_folder
+from himmel.media.output_file import disk_errors, new_file
 
 WEBP_QUALITY = 80
 GIF_FPS = 50  # the fastest that browsers play
@@ -48,22 +48,6 @@ def write_animation(path: Path, chunks: Iterable[np.ndarray], *, fps: int, width
     with new_file(path) as part, disk_errors(path):
         pictures[0].save(part, append_images=pictures[1:], **settings)
     return len(pictures)
-
-
-def write_pictures(folder: Path, chunks: Iterable[np.ndarray]) -> int:
-    """Write every frame, as they come, as ``00001.png`` and so on into a new folder; the number of them.
-
-    The folder appears only when it is complete. Raises CannotWrite, also where there is such a folder already.
-    """
-    count = 0
-    with new_folder(folder) as part:
-        for frame in (frame for chunk in chunks for frame in chunk):
-            count += 1
-            with disk_errors(folder):
-                Image.fromarray(frame).save(part / f"{count:05d}.png", compress_level=4)
-        if not count:
-            raise ValueError("a folder of pictures needs at least one frame")
-    return count
 
 
 def _smaller(frame: np.ndarray, width: int | None) -> Image.Image:

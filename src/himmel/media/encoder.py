@@ -103,16 +103,19 @@ class Encoder:
 
     def add_all(self, chunks: Iterable[np.ndarray]) -> int:
         """Encode uint8 (n, H, W, 3) to the last and finish; the number of frames. An error of their own passes."""
-        count = 0
+        return sum(len(chunk) for chunk in self.added(chunks))
+
+    def added(self, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Like :meth:`add_all`, and gives every chunk on as soon as it is encoded."""
+        chunk = None
         for chunk in chunks:
             self.add(chunk)
-            count += len(chunk)
-        if not count:
+            yield chunk
+        if chunk is None:
             raise ValueError("a clip needs at least one frame")
         with self.errors():
             self.container.mux(self.stream.encode())  # what the encoder still holds back
             self.container.close()  # writes the index
-        return count
 
     def add(self, chunk: np.ndarray) -> None:
         """Encode uint8 (n, H, W, 3)."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from himmel.errors import BadRequest, UnreadableMedia
+from himmel.errors import BadRequest
 from himmel.media.scaling import between, blend, crop_to
 from himmel.media.video_io import frame_times, timed_frames
 from himmel.spec import Size
@@ -41,29 +41,27 @@ class Material:
         return self.frames / self.seconds if self.seconds else 0.0
 
     def frames_at(
-        self, size: Size, fps: int, *, start: float = 0.0, stop: float | None = None, longest: float | None = None
+        self, size: Size, fps: int, *, start: float = 0.0, stop: float | None = None
     ) -> Generator[np.ndarray]:
         """The stretch from ``start`` to ``stop`` seconds (None: to the end) as uint8 (H, W, 3), one by one.
 
         There are ``round((stop - start) * fps)`` frames, at least one, scaled and cropped to ``size``; frame ``i`` is
         the one nearest to ``start + i / fps``, as it is. Only material clearly slower than ``fps`` is blended of the
         two frames around. A picture stands still for as long as is asked. Memory does not grow with length.
-        Raises BadRequest at once where the stretch does not lie in the clip, UnreadableMedia where it is longer than
-        ``longest`` seconds, and later where the file is damaged.
+        Raises BadRequest at once where the stretch does not lie in the clip, UnreadableMedia later where the file is
+        damaged.
         """
         stop = self.seconds if stop is None else stop
-        self._check(start, stop, longest)
+        self._check(start, stop)
         count = max(1, round(((min(stop, self.seconds) if self.seconds else stop) - start) * fps))
         return self.sampled(size, fps, start, count)
 
-    def _check(self, start: float, stop: float, longest: float | None) -> None:
+    def _check(self, start: float, stop: float) -> None:
         stretch = f"from {start:g} s to {stop:g} s"
         if self.seconds and not 0 <= start < stop <= self.seconds + SLACK:
             raise BadRequest(
                 f"'{self.path}' has no stretch {stretch}; allowed: 0 to {self.seconds:.3f} s, in this order"
             )
-        if longest is not None and stop - start > longest + SLACK:
-            raise UnreadableMedia(self.path, f"{stop - start:.3f} s of it are too long; allowed: at most {longest:g} s")
 
     def sampled(self, size: Size, fps: float, start: float, count: int) -> Generator[np.ndarray]:
         """``count`` frames from ``start`` seconds on, as :meth:`frames_at` gives them; beyond the end the last one."""

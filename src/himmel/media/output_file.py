@@ -1,4 +1,4 @@
-"""Files and folders that are either complete or not there.
+"""Files that are either complete or not there.
 
 Owns: temporary files beside their target, the rename at the end, and naming what a disk refuses.
 Knows nothing of what is in the files.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,24 +34,6 @@ def new_file(path: Path) -> Iterator[Path]:
             part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Like :func:`new_file`, a folder to fill. There must be none at ``path`` yet, or an empty one."""
-    part = _beside(path)
-    with disk_errors(path):
-        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-            raise CannotWrite(path, "there is something already; name a new folder")
-        if not path.parent.is_dir():
-            raise CannotWrite(path, f"the folder '{path.parent}' does not exist")
-        part.mkdir()
-    try:
-        yield part
-        with disk_errors(path):
-            part.replace(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def check_writable(path: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from himmel.cast import called
 from himmel.errors import BadRecipe, BadRequest, NoRecipe, UnreadableMedia
 from himmel.media.mask import is_box
 from himmel.media.video_io import read_metadata
@@ -161,10 +162,11 @@ def given_files(request: VideoRequest) -> Iterable[str]:
 
 
 def _shot(of_all: VideoRequest, values: dict[str, Any]) -> VideoRequest:
-    """The request of one shot: what is told of all, and what it has of its own."""
+    """The request of one shot: what is told of all, what it has of its own, and of the characters those it calls."""
     if set(values) != {"prompt", "seed", "seconds", "timeline"} or not isinstance(values["timeline"], list):
         raise BadRequest(f"a recipe's shot is not understood: {', '.join(values)}")
-    return replace(of_all, **{**values, "timeline": tuple(map(_part, values["timeline"]))})
+    shot = replace(of_all, **{**values, "timeline": tuple(map(_part, values["timeline"]))})
+    return replace(shot, characters=called(shot, of_all.characters))
 
 
 def _part(values: dict[str, Any]) -> Part:

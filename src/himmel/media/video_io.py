@@ -50,6 +50,17 @@ def write_video(
         return encoder.add_all(chunks)
 
 
+def kept_video(path: Path, chunks: Iterable[np.ndarray], *, size: Size, fps: int) -> Generator[np.ndarray]:
+    """The frames as they come, and when the last was taken, a lossless clip of them all at ``path``.
+
+    Arguments as in :func:`write_video`; as there, whatever ends it early, also closing it, leaves nothing behind.
+    Raises CannotWrite.
+    """
+    errors = partial(disk_errors, path)
+    with new_file(path) as part, closing(Encoder(str(part), LOSSLESS, size, fps, "", errors)) as encoder:
+        yield from encoder.added(chunks)
+
+
 def stream_video(
     target: BinaryIO | Path, chunks: Iterable[np.ndarray], *, size: Size, fps: int, metadata: str = ""
 ) -> int:

@@ -31,7 +31,7 @@ class Known:
 
 
 def draw_known(frames: int, rng: random.Random) -> Known:
-    """What is known in one step of clips of so many latent frames, at least 2."""
+    """What is known in one step of clips of so many latent frames; of a single one, nothing."""
     kind = rng.random()
     if frames < 2 or kind < NOTHING:
         return Known()

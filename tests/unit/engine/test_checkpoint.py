@@ -1,4 +1,3 @@
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,8 +80,7 @@ def test_half_precision_halves_the_file_and_loads_as_float32(tmp_path: Path) -> 
 
 def test_the_same_weights_make_the_same_file(saved: Path, tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "again", some_tensors(), HEADER)
-    assert checkpoint.weight_hash(saved) == checkpoint.weight_hash(tmp_path / "again")
-    assert checkpoint.weight_hash(saved) == hashlib.sha256(saved.read_bytes()).hexdigest()[:16]
+    assert saved.read_bytes() == (tmp_path / "again").read_bytes()
 
 
 def test_whoever_may_read_other_files_may_read_weights(saved: Path, tmp_path: Path) -> None:

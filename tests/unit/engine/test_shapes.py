@@ -15,11 +15,6 @@ def test_impossible_shapes_are_refused(shape):
         ClipShape(*shape)
 
 
-@pytest.mark.parametrize(("frames", "held"), [(1, 1), (2, 5), (5, 5), (48, 49), (49, 49)])
-def test_the_smallest_shape_that_holds(frames, held):
-    assert ClipShape.holding(frames, 64, 64).frames == held
-
-
 def test_blocks():
     blocks = Blocks(6, 3)
     assert blocks.spans == [(0, 1), (1, 4), (4, 6)]

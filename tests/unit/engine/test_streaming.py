@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from himmel.engine.autoencoder import on_sphere
-from himmel.engine.streaming import CachedContext, UncachedContext, Window
+from himmel.engine.streaming import CachedContext, Stretches, UncachedContext, Window
 from himmel.engine.tasks import REFERENCE, Ahead, remix, text_to_video, with_ahead, with_known, with_reference
 from himmel.errors import BadRequest
 
@@ -143,6 +143,35 @@ def test_another_prompt_takes_over(tiny_model):
     assert (one[:, 4:] - two[:, 4:]).abs().max() > 1e-3
     assert torch.allclose(one, same, atol=TOLERANCE)
     assert torch.allclose(*both_ways(tiny_model, task, later=[(4, ["a dog"])]), atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "heard"),
+    [
+        ([], "aaaa"),
+        ([4], "aabb"),
+        ([5], "aabb"),
+        ([6], "aaab"),
+        ([8], "aaab"),  # within the last block, as a blend of long clips has it
+        ([9], "aaab"),
+        ([5, 6], "aabc"),  # a card of half a block in the middle
+        ([2, 3, 4], "abcd"),
+        ([1, 2, 3, 4, 5], "cdef"),  # more than there are blocks
+    ],
+)
+def test_every_prompt_governs_a_block_and_the_last_one_always(changes, heard):
+    """Blocks: 0 | 1 2 3 | 4 5 6 | 7 8 9."""
+    starts = [0, 1, 4, 7]
+    told = Stretches(tuple(zip([0, *changes], "abcdef", strict=False))).of_blocks(starts)
+    assert "".join(prompt for _, prompt in told) == heard
+    assert [since for since, _ in told] == [starts[heard.index(prompt)] for prompt in heard]
+
+
+def test_a_prompt_that_begins_within_the_last_block_is_read(tiny_model):
+    task = blank(tiny_model, 7)
+    one, two = made(tiny_model, task), made(tiny_model, task, later=[(6, ["a dog"])])
+    assert torch.equal(one[:, :4], two[:, :4])
+    assert (one[:, 4:] - two[:, 4:]).abs().max() > 1e-3
 
 
 def test_a_prompt_can_change_when_the_beginning_is_forgotten(tiny_model):

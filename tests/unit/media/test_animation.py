@@ -3,7 +3,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from himmel.errors import BadRequest, CannotWrite
-from himmel.media.animation import write_animation, write_pictures
+from himmel.media.animation import write_animation
 
 BACKGROUND = np.stack(np.broadcast_arrays(*np.ogrid[0:240:48j, 0:240:64j], 120.0), axis=-1)
 
@@ -74,30 +74,3 @@ def test_animations_that_cannot_be_are_refused(tmp_path):
     with pytest.raises(CannotWrite, match="does not exist"):
         write_animation(tmp_path / "nowhere" / "clip.gif", [clip(1)], fps=8)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_of_pictures_has_every_frame_exactly(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (5, 48, 64, 3), np.uint8)
-    assert write_pictures(tmp_path / "frames", [noise[:2], noise[2:]]) == 5
-    files = sorted((tmp_path / "frames").iterdir())
-    assert [file.name for file in files] == [f"0000{number}.png" for number in range(1, 6)]
-    assert (np.stack([np.asarray(Image.open(file)) for file in files]) == noise).all()
-
-
-def test_a_folder_that_is_not_finished_is_not_there(tmp_path):
-    def chunks():
-        yield clip(2)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_pictures(tmp_path / "frames", chunks())
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
-    (tmp_path / "mine").write_text("mine")
-    with pytest.raises(CannotWrite, match="something already"):
-        write_pictures(tmp_path, [clip(1)])
-    with pytest.raises(CannotWrite, match="something already"):
-        write_pictures(tmp_path / "mine", [clip(1)])
-    assert (tmp_path / "mine").read_text() == "mine"

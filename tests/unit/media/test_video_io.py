@@ -14,7 +14,7 @@ from PIL import Image
 from himmel.errors import CannotWrite, StreamBroken, UnreadableMedia
 from himmel.media.encoder import FRAGMENT_SECONDS
 from himmel.media.output_file import check_writable
-from himmel.media.video_io import iterate_frames, read_frames, read_metadata, stream_video, write_video
+from himmel.media.video_io import iterate_frames, kept_video, read_frames, read_metadata, stream_video, write_video
 from himmel.spec import Size
 
 SIZE = Size(64, 48)
@@ -188,6 +188,28 @@ def test_lossless_too_gives_the_same_bytes_every_time(tmp_path):
         write_video(tmp_path / "clip.mp4", [noise(6)], size=SIZE, fps=8, lossless=True)
         files.add((tmp_path / "clip.mp4").read_bytes())
     assert len(files) == 1
+
+
+def test_a_kept_clip_gives_its_frames_on_at_once_and_is_there_when_all_are_taken(tmp_path):
+    path, asked = tmp_path / "kept.mp4", []
+
+    def chunks():
+        for at in range(0, 12, 4):
+            asked.append(at)
+            yield clip()[at : at + 4]
+
+    frames = kept_video(path, chunks(), size=SIZE, fps=12)
+    assert np.array_equal(next(frames), clip()[:4]) and asked == [0] and not path.exists()
+    assert np.array_equal(np.concatenate(list(frames)), clip()[4:])
+    write_video(tmp_path / "whole.mp4", [clip()], size=SIZE, fps=12, lossless=True)
+    assert path.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+def test_a_kept_clip_that_nobody_takes_whole_is_not_there(tmp_path):
+    frames = kept_video(tmp_path / "kept.mp4", [clip(4), clip(4)], size=SIZE, fps=12)
+    next(frames)
+    frames.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("fps", "size_of_chunk"), [(8, 4), (8, 1), (24, 3), (1, 1)])
