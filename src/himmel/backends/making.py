@@ -24,7 +24,7 @@ from himmel.cast import as_learned
 from himmel.engine.model import VideoModel
 from himmel.engine.shapes import SPATIAL, Blocks
 from himmel.engine.streaming import Window
-from himmel.engine.tasks import AHEAD, Task, remix, text_to_video, with_ahead, with_known, with_reference
+from himmel.engine.tasks import AHEAD, Task, going_on, remix, text_to_video, with_ahead, with_known, with_reference
 from himmel.errors import BadRequest
 from himmel.media.mask import read_mask
 from himmel.media.material import look
@@ -192,7 +192,7 @@ class Making:
         assert request.steps and request.guidance is not None
         begin = task.shape.frames - 1 - self.run.groups
         if self.resumed is not None:
-            task = with_known(task, 0, self.resumed)
+            task = going_on(task, self.resumed)
         (_, first), *others = self.prompts
         later = [(begin + place // GROUP + 1, [prompt]) for place, prompt in others]
         latents = self.model.latents(

@@ -214,11 +214,10 @@ def make(
     """
     made: list[Tensor] = []  # a loop's beginning
     before: tuple[int, bool] | None = None
-    first = int(task.known.int().cumprod(0).sum())  # what is known from the beginning on was made by nobody
     spans = Blocks(task.shape.frames, block).spans
     governing = prompts.of_blocks([start for start, _ in spans])
     for (start, stop), (since, prompt) in zip(spans, governing, strict=True):
-        guided = sampling.guidance != 1 and start < max(since, first) + GUIDED
+        guided = sampling.guidance != 1 and start < max(since, task.given) + GUIDED
         if not guided:
             prompt = prompt.first(len(seeds))
         context.look_ahead(task.ahead(made).near(start, HORIZON), prompt)

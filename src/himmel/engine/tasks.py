@@ -50,7 +50,8 @@ class Task:
     frames shall come to. ``level`` is the noise that the other frames begin from: 1 is pure noise, below it they
     begin from ``latents`` as well (image-to-image of SDEdit, Meng et al. 2022, for clips). ``change`` (F, h, w)
     says which places may become another thing; the others stay what ``latents`` say. With ``loop`` the end comes
-    to the first frame, as a picture of time F - 1, and goes on as the clip begins.
+    to the first frame, as a picture of time F - 1, and goes on as the clip begins. ``given`` is how many frames are
+    known from the beginning on because they were given; others were made by the same task, before it was interrupted.
     """
 
     shape: LatentShape
@@ -60,6 +61,7 @@ class Task:
     level: float = 1.0
     change: Tensor | None = None
     loop: bool = False
+    given: int = 0
 
     def __post_init__(self) -> None:
         frames, height, width = self.latents.shape[1], *self.latents.shape[-2:]
@@ -98,7 +100,12 @@ def with_known(task: Task, start: int, latents: Tensor) -> Task:
     filled, known = task.latents.clone(), task.known.clone()
     filled[:, start:stop] = latents
     known[start:stop] = True
-    return replace(task, latents=filled, known=known)
+    return replace(task, latents=filled, known=known, given=int(known.int().cumprod(0).sum()))
+
+
+def going_on(task: Task, latents: Tensor) -> Task:
+    """The same task, of which the first frames (B, f, c, h, w) were made before it was interrupted."""
+    return replace(with_known(task, 0, latents), given=task.given)
 
 
 def with_ahead(task: Task, time: int, latents: Tensor) -> Task:
