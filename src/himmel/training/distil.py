@@ -244,6 +244,8 @@ class _Teaching:
         captions = [self.training.said(scene, rng, shown) for scene in scenes]
         own = self.run.step >= self.own_from and rng.random() < OWN
         known = Known() if own else draw_known(self._frames, rng)
+        if len(known.frames) == self._frames:  # nothing is left to learn
+            known = Known()
         made = (self.encode_cast if shown else self.encode)(scenes)
         return self._batch(made, captions, replace(known, portrait=shown), own)
 
@@ -269,7 +271,7 @@ class _Teaching:
         ahead = ahead_of(past, pictures, known, portraits)
         weight = 1 + ACTOR_WEIGHT * coverage
         weight[:, 0] *= FIRST_FRAME_WEIGHT
-        weight[:, known.frames] = 1e-6  # known ones teach nothing, but a batch of nothing else must not divide by zero
+        weight[:, known.frames] = 0.0  # known ones teach nothing
         free = torch.ones(past.shape[1], device=self.device)
         free[list(known.frames)] = 0
         return Paths(self._states(past, free, ahead, captions), past, free, ahead, captions, weight)

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from himmel.engine import checkpoint
 from himmel.engine.autoencoder import Autoencoder
 from himmel.engine.interpolator import Interpolator, InterpolatorConfig, save_interpolator
 from himmel.engine.model import Generator, GeneratorConfig, VideoModel, save_part
@@ -23,7 +24,7 @@ from himmel.engine.text_encoder import TextEncoder, Tokenizer
 from himmel.engine.upsampler import Upsampler, UpsamplerConfig, save_upsampler
 from himmel.errors import BadRequest
 from himmel.training import distil
-from himmel.training.loop import Recipe, Run, keep_state
+from himmel.training.loop import LOG, Recipe, Run, keep_state
 from himmel.training.train_autoencoder import AutoencoderTraining, train_autoencoder
 from himmel.training.train_interpolator import InterpolatorTraining, train_interpolator
 from himmel.training.train_text import TextReader, train_text
@@ -179,6 +180,7 @@ def begin_from(project: Project, model: Path) -> None:
     generator = Generator(project.generator_config())
     if generator.load_state_dict(found.generator.state_dict(), strict=False).unexpected_keys:
         raise BadRequest(f"'{model.name}' is deeper than this preset; begin from one that is not")
+    made = checkpoint.describe(model / "transformer.safetensors", "transformer")[0].training
     project.folder.mkdir(parents=True, exist_ok=True)
     if not (project.folder / "tokenizer.json").exists():
         found.tokenizer.save(project.folder / "tokenizer.json")
@@ -187,6 +189,8 @@ def begin_from(project: Project, model: Path) -> None:
     for name, part in (("autoencoder", found.autoencoder), ("text", reader), ("transformer", generator)):
         run = Run(part.requires_grad_(True), Recipe(project.folder / name, minutes=0))
         if not run.file.exists():
+            if part is generator:
+                run.step, run.seconds = int(made["steps"]), 3600 * float(made["hours"])
             run.save_now()
     if found.turbo is not None:
         keep_state(project.folder / LESSON, distil.lesson_of(found.turbo, found.generator), {})
@@ -290,4 +294,6 @@ def _material(vocabulary: Vocabulary) -> str:
 
 
 def _last_lines(folder: Path) -> list[str]:
-    return (folder / "log.jsonl").read_text().splitlines()[-3:]
+    """Of a part's log; none where it was taken over from a model and not trained since."""
+    log = folder / LOG
+    return log.read_text().splitlines()[-3:] if log.exists() else []

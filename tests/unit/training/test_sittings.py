@@ -86,6 +86,7 @@ def test_a_model_begins_a_run_but_never_replaces_one(project, tmp_path):
         VideoModel.load(tmp_path / "pebble", torch.device("cpu")).generator.text_encoder.get_parameter(name), token
     )
     assert len(anew.tokenizer()) == len(project.tokenizer())
+    export(anew, tmp_path / "again")  # though nothing of it was trained here
     written = (anew.folder / "transformer" / "state.safetensors").stat().st_mtime_ns
     begin_from(anew, tmp_path / "pebble")
     assert (anew.folder / "transformer" / "state.safetensors").stat().st_mtime_ns == written
@@ -108,6 +109,16 @@ def test_a_deeper_run_begins_as_the_model_that_it_grows_from(project, tmp_path):
         theirs = model.transformer(latents, levels, times, model.read(tokens))[0]
         mine = grown.transformer(latents, levels, times, grown.read(tokens))[0]
     assert theirs.std() > 0.01 and torch.allclose(mine, theirs, atol=1e-5)
+
+
+def test_a_run_counts_on_where_its_model_stopped(project, tmp_path):
+    trained = Run(Generator(config(project)), Recipe(project.folder / "transformer", minutes=0))
+    trained.step, trained.seconds = 40, 7200.0
+    trained.save_now()
+    export(project, tmp_path / "pebble")
+    begin_from(replace(project, folder=tmp_path / "anew"), tmp_path / "pebble")
+    begun = Run(Generator(config(project)), Recipe(tmp_path / "anew" / "transformer", minutes=0))
+    assert (begun.step, begun.seconds) == (40, 7200.0)
 
 
 def test_a_run_that_grows_from_a_model_takes_over_what_its_turbo_learned(project, tmp_path):
