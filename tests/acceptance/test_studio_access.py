@@ -290,6 +290,7 @@ def clips(page, stranger, look, monkeypatch):
     link = page.input_value("#link")
     page.get_by_text("Share", exact=True).click()
     look(page, "what is shared of a clip")
+    page.get_by_text("Share", exact=True).click()  # it would lie upon what comes next
     stranger.goto(link)
     look(stranger, "a shared clip")
     send(page, "Delete")

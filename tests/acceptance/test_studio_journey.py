@@ -24,7 +24,8 @@ def test_from_the_first_link_to_a_library_that_is_taken_along(studio, window, tm
         with page.expect_response("**/create/words") as looked_up:
             page.locator(".examples a").nth(number).click()
         assert page.input_value("#prompt")
-        assert looked_up.value.json()["unknown"] == [], "an example that the model does not know"
+        unknown = looked_up.value.json()["unknown"]
+        assert not unknown or studio.model == "fake", "an example that the model does not know"
     page.select_option("[name=seconds]", "2")
     sent(page, "Make")
     page.wait_for_url("**/create?from=*")

@@ -158,7 +158,7 @@ def test_a_file_dropped_elsewhere_is_a_card_or_a_clip_and_the_page_stays(page, p
     dropped(page, words, "h1", "h1")
     page.get_by_role("alert").filter(has_text="can be dropped here").wait_for()
     dropped(page, film, "h1", "h1")
-    page.locator(".card").get_by_text("my film").wait_for()
+    page.locator(".card-prompt").get_by_text("my film").wait_for()
     film.write_bytes(b"none")
     dropped(page, film, "h1", "h1")
     page.get_by_role("alert").filter(has_text="not an MP4 clip").wait_for()
