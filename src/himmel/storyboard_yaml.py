@@ -20,6 +20,7 @@ from himmel.errors import BadRequest, BadStoryboard
 LARGEST_FILE = 200_000  # bytes
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, 10 times as fast, where it was built
 DEEPEST = 4  # nested brackets: the file, its cards, a card, and one to complain of
+TOO_DEEP = "lists and tables are nested too deep; a storyboard is settings and one list of cards"
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def _unwelcome(text: str) -> Iterator[tuple[str, int]]:
             yield "tags (!) are not for storyboards; put a text that begins so in quotes", line
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
-            yield "lists and tables are nested too deep; a storyboard is settings and one list of cards", line
+            yield TOO_DEEP, line
         documents += isinstance(event, yaml.DocumentStartEvent)
         if documents > 1:
             yield "a second storyboard begins here ('---'); allowed: one in a file", line
@@ -140,6 +141,8 @@ def _explained(problem: str, typed: str) -> str:
         return "a tab; indent with spaces"
     if re.search(r":\s+\[", typed):
         return 'a text that begins with a bracket belongs in quotes: text: "[pan left] a cat"'
+    if "nesting depth" in problem:  # newer parsers have a limit of their own
+        return TOO_DEEP
     if "mapping values" in problem:
         return "a ':' where none may be; put a text with ': ' in quotes, and indent all keys of a card alike"
     return f"not understood ({problem}); indent alike what belongs together, and put texts with special signs in quotes"
