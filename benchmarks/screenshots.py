@@ -107,7 +107,7 @@ def asked(page: Page, folder: Path) -> None:
 
 
 def busy(page: Page, folder: Path) -> None:
-    """The queue with a clip that is made, those that wait, and one that was stopped; nothing of it stays."""
+    """The queue with a clip that is made, those that wait, and one that was stopped; in the end all of them are."""
     page.goto("/create")
     page.fill("#prompt", PROMPTS[0])
     page.select_option("[name=seconds]", "20")
@@ -156,12 +156,12 @@ def photograph(address: str, link: str, folder: Path) -> None:
         found = furnished(page)
         opened(page, found["clip"], folder)
         asked(page, folder)
-        busy(page, folder)
         for path in pages(page):
             if path == "/create":
                 page.fill("#prompt", TYPED)
                 page.locator(".unknown").wait_for()
             pictures(page, re.sub(r"_[0-9a-f]{16,}", "", path.strip("/")).replace("/", "-").replace("?", "-"), folder)
+        busy(page, folder)
         for name, path in found.items():
             if name in ("shared", "sign-in"):
                 page.context.clear_cookies()
