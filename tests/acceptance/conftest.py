@@ -362,3 +362,20 @@ def authenticator():
         return lambda act, **told: wire.send(f"WebAuthn.{act}", {"authenticatorId": number, **told})
 
     return given
+
+
+@pytest.fixture
+def furnished(enter):
+    """A way to have the owner on a page, with two finished clips at least."""
+
+    def at_home(page):
+        enter(page, "owner")
+        if not page.locator(".card").count():
+            page.fill("#prompt", "a cat on the beach")
+            page.select_option("[name=seconds]", "2")
+            page.check("[name=n][value='2']", force=True)
+            page.get_by_role("button", name="Make", exact=True).click()
+            page.locator('.card[data-status="completed"]').nth(1).wait_for()
+        return page
+
+    return at_home

@@ -32,16 +32,9 @@ def violations(page, rules=RULES):
 
 
 @pytest.fixture
-def page(window, studio, enter):
+def page(window, studio, furnished):
     """Signed in, with clips; axe may be put in, which our policy would forbid."""
-    page = enter(window(studio.address, bypass_csp=True, color_scheme="dark"), "owner")
-    if not page.locator(".card").count():
-        page.fill("#prompt", "a cat on the beach")
-        page.select_option("[name=seconds]", "2")
-        page.check("[name=n][value='2']", force=True)
-        page.get_by_role("button", name="Make", exact=True).click()
-        page.locator('.card[data-status="completed"]').nth(1).wait_for()
-    return page
+    return furnished(window(studio.address, bypass_csp=True, color_scheme="dark"))
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

@@ -6,16 +6,9 @@ import pytest
 
 
 @pytest.fixture
-def page(window, studio, enter):
+def page(window, studio, furnished):
     """Signed in, with two finished clips at least."""
-    page = enter(window(studio.address), "owner")
-    if not page.locator(".card").count():
-        page.fill("#prompt", "a cat on the beach")
-        page.select_option("[name=seconds]", "2")
-        page.check("[name=n][value='2']", force=True)
-        page.get_by_role("button", name="Make", exact=True).click()
-        page.locator('.card[data-status="completed"]').nth(1).wait_for()
-    return page
+    return furnished(window(studio.address))
 
 
 def test_every_control_of_a_page_is_reached_by_the_tab_key_and_shows_it(page):
