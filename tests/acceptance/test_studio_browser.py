@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 
 def make(page, prompt):
@@ -61,7 +62,7 @@ def test_a_preset_speaks_the_language_of_the_prompt_and_yields_to_it(page):
     assert page.input_value("#prompt") == "eine Katze am Strand, zoomt heran, bei Nacht, im Regen"
     page.context.set_offline(True)  # then it goes in as it stands there
     page.get_by_role("button", name="table top").click()
-    page.wait_for_function("document.querySelector('#prompt').value.endsWith('static camera')")
+    expect(page.locator("#prompt")).to_have_value(re.compile("static camera$"))
 
 
 def test_a_clip_is_followed_where_streams_do_not_get_through(page):

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 PROMPT, TEXTS = "#prompt", "[data-shots] textarea"
 
@@ -47,7 +48,7 @@ def test_create_comes_back_after_a_reload_and_can_be_begun_anew(page, png):
     assert not page.locator("[data-given=input_reference]").is_visible()
     assert "A file could not be kept" in page.locator("[data-restored]").inner_text()  # for clips are too large for it
     page.get_by_role("button", name="Begin anew").click()
-    page.wait_for_function("document.querySelector('#prompt').value === ''")
+    expect(page.locator(PROMPT)).to_have_value("")
     assert not page.locator("[data-restored]").is_visible()
     assert page.locator("[data-given]:visible").count() == 0
 

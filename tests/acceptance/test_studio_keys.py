@@ -127,4 +127,4 @@ def test_a_player_goes_slower_round_and_where_its_track_is_touched(page):
     clock.filter(has_text=re.compile(r"^0\.5 / ")).wait_for()
     assert video.evaluate("one => one.paused")
     page.keyboard.press("f")
-    page.wait_for_function("document.fullscreenElement?.localName === 'himmel-player'")
+    page.locator("himmel-player:fullscreen").wait_for()
