@@ -55,6 +55,28 @@ def test_given_pictures_are_the_frames_at_their_times():
     assert len(new) == 16 and np.array_equal(new[0], first) and np.array_equal(new[-1], last)
 
 
+def test_given_pictures_are_exact_at_other_sizes_and_rates_too():
+    first, middle, last = (picture(f"{number}.png", number, side=80) for number in range(3))
+    told = ["generate", "a cat", "--seconds", 2, "--size", "80x80", "--fps", 15, "--image", "0.png"]
+    new = made(*told, "--keyframe", "1=1.png", "--last-image", "2.png")
+    assert len(new) == 30 and np.array_equal(new[0], first) and np.array_equal(new[-1], last)
+    assert any(np.array_equal(frame, middle) for frame in new[14:17])
+
+
+def test_what_goes_on_from_a_sharp_clip_begins_as_sharp():
+    """The model draws softer; to its first frames the clip lends its detail."""
+
+    def detail(frame):
+        return (frame - frame.reshape(20, 4, 20, 4, 3).mean((1, 3)).repeat(4, 0).repeat(4, 1)).ravel()
+
+    sharp = np.random.default_rng(0).integers(0, 255, (80, 80, 3), np.uint8)
+    still = np.broadcast_to(sharp, (24, 80, 80, 3))
+    write_video(Path("still.mp4"), [still], size=Size(80, 80), fps=12, lossless=True)
+    new = made("extend", "still.mp4", "a cat", "--seconds", 1)
+    alike = [np.corrcoef(detail(frame), detail(sharp))[0, 1] for frame in new[24:]]
+    assert len(alike) == 12 and alike[0] > 0.7 > alike[3] > alike[-1]
+
+
 def test_a_loops_end_comes_to_its_beginning():
     told = ["generate", "a cat", "--seconds", 2, *NATIVE]
     plain, loop = made(*told), made(*told, "--loop")

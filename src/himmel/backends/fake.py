@@ -101,9 +101,7 @@ class _Take:
     def __init__(self, request: VideoRequest, run: Run) -> None:
         assert request.size and request.fps
         self.request, self.run, self.size, self.fps = request, run, request.size, request.fps
-        self.pictures = {
-            round((place - run.first) / run.step): picture_of(part, request.size) for place, part in run.pictures
-        }
+        self.pictures = {run.number(place): picture_of(part, request.size) for place, part in run.pictures}
         seconds = run.count / request.fps if run.loop else None
         self.cards = [(place, _Card(replace(request, prompt=prompt), seconds)) for place, prompt in run.prompts]
         self.source = look(Path(run.remix.path)) if run.remix else None

@@ -80,7 +80,20 @@ class Run:
     @property
     def positions(self) -> Iterator[float]:
         """Of the finished frames."""
-        return (round(self.first + index * self.step, 6) for index in range(self.count))
+        return map(self.position, range(self.count))
+
+    @property
+    def around(self) -> range:
+        """Numbers of the finished frames, with those of the clips beside them: -1 comes before, ``count`` after."""
+        return range(-1 if self.left else 0, self.count + int(self.right is not None or self.loop))
+
+    def position(self, number: int) -> float:
+        """Of a finished frame."""
+        return round(self.first + number * self.step, 6)
+
+    def number(self, position: float) -> int:
+        """The finished frame that is nearest to a position."""
+        return round((position - self.first) / self.step)
 
 
 def plan(request: VideoRequest, native_fps: int) -> list[Footage | Run]:

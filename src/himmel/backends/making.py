@@ -81,11 +81,16 @@ class Making:
         request, run = self.request, self.run
         assert request.size and request.fps
         loop_at = run.last if run.loop else None
-        native = ((float(place), frame) for place, frame in joined(self._native(), self._given(), loop_at=loop_at))
+        native = ((float(place), frame) for place, frame in joined(self._native(), self._known(), loop_at=loop_at))
         # What is given fills the finished picture, whose proportions may be others than the model's: it was stretched
         # on its way in, and what is made of it is stretched back, so that both lie upon each other.
         stretched = bool(run.pictures or run.left or run.right or run.remix)
-        made = self.finishing.sized(self.finishing.timed(native, run.positions), request.size, stretched=stretched)
+        timed = self.finishing.timed(native, map(run.position, run.around))
+        numbered = zip(run.around, self.finishing.sized(timed, request.size, stretched=stretched), strict=True)
+        if given := self._given(request.size, request.fps):
+            # Again, for what the model's size could not hold: a sharp frame would stand alone among soft ones.
+            numbered = joined(numbered, given, loop_at=run.count if run.loop else None)
+        made = (frame for number, frame in numbered if 0 <= number < run.count)
         return self._composed(made, request.size, request.fps) if run.remix and run.remix.mask else made
 
     def resume(self, made: Tensor) -> None:
@@ -136,13 +141,23 @@ class Making:
         """Frames of the finished picture's size at the model's."""
         return [stretch_to(frame, self.info.native_size) for frame in frames]
 
-    def _given(self) -> dict[int, np.ndarray]:
-        """Frames that are given, by their positions."""
-        given = dict(self.pictures)
+    def _known(self) -> dict[int, np.ndarray]:
+        """Frames that are given, at the model's size, by their positions."""
+        known = dict(self.pictures)
         if self.run.left:
-            given[0] = self._tail[-1]
+            known[0] = self._tail[-1]
         if self.run.right:
-            given[self.run.last] = self._head[0]
+            known[self.run.last] = self._head[0]
+        return known
+
+    def _given(self, size: Size, fps: int) -> dict[int, np.ndarray]:
+        """The same frames as they are to be seen, by the numbers of the finished frames whose places they take."""
+        run, rate = self.run, self.info.native_fps
+        given = {run.number(place): picture_of(part, size) for place, part in run.pictures}
+        if run.left:
+            [given[-1]] = run.left.tail(size, rate, fps, 1)
+        if run.right:
+            [given[run.count]] = run.right.head(size, rate, 1)
         return given
 
     @torch.inference_mode()

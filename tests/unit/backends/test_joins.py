@@ -55,6 +55,32 @@ def test_values_stay_within_what_a_pixel_can_be():
     assert found[5] == 254
 
 
+def test_large_frames_wait_for_fewer():
+    def frames():
+        for number in range(40):
+            asked.append(number)
+            yield number, np.zeros((1080, 1920, 3), np.uint8)
+
+    asked, given = [], np.full((1080, 1920, 3), 250, np.uint8)
+    stream = joined(frames(), {30: given})
+    found = {}
+    for number, frame in stream:
+        found[number] = int(frame[0, 0, 0])
+        assert len(asked) - number - 1 <= QUICK
+    assert found[30] == 250 and found[30 - QUICK - 1] == 0 < found[29] == found[31]
+
+
+def test_motion_in_large_pictures_is_looked_for_as_in_small_ones():
+    small = [np.zeros((64, 64, 3), np.uint8) for _ in range(20)]
+    for number, frame in enumerate(small):
+        frame[:, number : number + 8] = 200
+    large = [frame.repeat(4, 0).repeat(4, 1) for frame in small]
+    found = [dict(joined(enumerate(frames), {0: np.full_like(frames[0], 60)})) for frames in (small, large)]
+    for number in (1, 6, 12):
+        shrunk = found[1][number].reshape(64, 4, 64, 4, 3).mean((1, 3))
+        assert abs(shrunk - found[0][number]).mean() < 3
+
+
 @pytest.mark.parametrize("count", [1, REACH, REACH + 1, 70])
 @pytest.mark.parametrize("anchor", [0, 60])
 def test_every_frame_comes_once_and_waits_only_for_what_lies_ahead(count, anchor):

@@ -103,10 +103,11 @@ def test_a_state_goes_on_where_it_was_taken_bit_by_bit(backend, monkeypatch):
     assert len(sampled) == blocks  # a state of other weights is of no use
 
 
-def test_a_first_frame_is_the_picture_itself(backend, tmp_path):
-    picture = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+@pytest.mark.parametrize("size", [Size(32, 32), Size(128, 128), Size(96, 64)])
+def test_a_first_frame_is_the_picture_itself_at_any_size(backend, tmp_path, size):
+    picture = np.random.default_rng(0).integers(0, 255, (size.height, size.width, 3), dtype=np.uint8)
     Image.fromarray(picture).save(tmp_path / "picture.png")
-    frames = frames_of(backend, first_frame=str(tmp_path / "picture.png"), size=Size(32, 32))
+    frames = frames_of(backend, first_frame=str(tmp_path / "picture.png"), size=size)
     assert np.array_equal(frames[0], picture)
     assert not np.array_equal(frames[1], picture)
 
