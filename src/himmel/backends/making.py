@@ -86,10 +86,10 @@ class Making:
         # on its way in, and what is made of it is stretched back, so that both lie upon each other.
         stretched = bool(run.pictures or run.left or run.right or run.remix)
         timed = self.finishing.timed(native, map(run.position, run.around))
-        numbered = zip(run.around, self.finishing.sized(timed, request.size, stretched=stretched), strict=True)
-        if given := self._given(request.size, request.fps):
-            # Again, for what the model's size could not hold: a sharp frame would stand alone among soft ones.
-            numbered = joined(numbered, given, loop_at=run.count if run.loop else None)
+        sized = zip(run.around, self.finishing.sized(timed, request.size, stretched=stretched), strict=True)
+        # Again, for what the model's size could not hold: a sharp frame would stand alone among soft ones.
+        given, loop_at = self._given(request.size, request.fps), run.count if run.loop else None
+        numbered = joined(sized, given, loop_at=loop_at) if given else sized
         made = (frame for number, frame in numbered if 0 <= number < run.count)
         return self._composed(made, request.size, request.fps) if run.remix and run.remix.mask else made
 
