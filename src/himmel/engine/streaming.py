@@ -136,10 +136,12 @@ class CachedContext:
 
     def _forget(self) -> None:
         """Latents that have left the window; whole blocks, so that they are read again as they were."""
-        sink, *later = self.remembered
-        while later and sum(block.shape[1] for block in later[1:]) >= self.window.recent:
+        sink, later = list[Tensor](), list(self.remembered)
+        while later and _length(sink) < self.window.sink:
+            sink.append(later.pop(0))
+        while _length(later[1:]) >= self.window.recent:
             later.pop(0)
-        self.remembered = [sink, *later]
+        self.remembered = [*sink, *later]
 
     def _seen(self) -> Past | None:
         if self.past is None or self.ahead is None:
@@ -308,6 +310,11 @@ def _under(prompt: Prompt, latents: Tensor) -> Tensor:
 
 def _joined(first: KeysValues, second: KeysValues) -> KeysValues:
     return KeysValues(torch.cat([first.keys, second.keys], 2), torch.cat([first.values, second.values], 2))
+
+
+def _length(blocks: list[Tensor]) -> int:
+    """Frames of blocks (B, f, c, h, w)."""
+    return sum(block.shape[1] for block in blocks)
 
 
 def _numbered(lengths: list[int]) -> Tensor:

@@ -72,6 +72,18 @@ def test_the_memory_stops_growing(tiny_model):
     assert context.past.times.tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("frames", [7, 10, 13, 20])
+def test_what_is_read_again_is_the_whole_window_as_it_was(tiny_model, frames):
+    """Sink and latest frames, at the same times: or what lies ahead would come too late after that."""
+    context = CachedContext(tiny_model.generator.transformer, Window())
+    made(tiny_model, blank(tiny_model, frames + 1), context, guidance=1)
+    times, keys = context.past.times, context.past.layers[0].keys
+    tokens = tiny_model.tokenizer(["a cat"], tiny_model.config.text.longest)
+    context.reread(tiny_model.generator.read(tokens))
+    assert torch.equal(context.past.times, times)
+    assert torch.allclose(context.past.layers[0].keys, keys, atol=TOLERANCE)
+
+
 def test_guidance_one_asks_the_model_once(tiny_model):
     task = blank(tiny_model, 4)
     assert not torch.equal(made(tiny_model, task, guidance=1), made(tiny_model, task, guidance=2))
