@@ -38,15 +38,17 @@ def place_of(name: str) -> Path:
     return cast_folder() / f"{name}.png"
 
 
-def mentioned(prompt: str, character: Character) -> bool:
-    """Whether a prompt calls the character by its name, as a word of its own."""
-    return bool(re.search(_word(character.name), prompt))
+def mentioned(prompt: str, characters: Iterable[Character]) -> set[str]:
+    """The names of those whom a prompt calls, by words of their own: who calls Anna-Maria does not call Anna."""
+    return set(re.findall(_any_of(characters), prompt))
 
 
 def called(request: VideoRequest, characters: Iterable[Character]) -> tuple[Character, ...]:
     """Those of the characters whom a request's prompts call by name."""
+    known = tuple(characters)
     prompts = [part.prompt or request.prompt for part in request.parts if isinstance(part, Gap)]
-    return tuple(each for each in characters if any(mentioned(prompt, each) for prompt in prompts))
+    names = set[str]().union(*(mentioned(prompt, known) for prompt in prompts))
+    return tuple(each for each in known if each.name in names)
 
 
 def as_learned(prompt: str, characters: Iterable[Character]) -> str:
@@ -68,11 +70,11 @@ def kept_as(name: str) -> Path:
     return path
 
 
-def _word(name: str) -> str:
-    return f"(?<!{BESIDE}){re.escape(name)}(?!{BESIDE})"
+def _any_of(characters: Iterable[Character]) -> str:
+    """A pattern of all names, which finds the longest first; of nothing where there are none."""
+    names = sorted((re.escape(each.name) for each in characters), key=len, reverse=True)
+    return rf"(?<!{BESIDE})(?:{'|'.join(names)})(?!{BESIDE})" if names else r"(?!)"
 
 
 def _replaced(prompt: str, characters: Iterable[Character], word: str) -> str:
-    for character in characters:
-        prompt = re.sub(_word(character.name), word, prompt)
-    return prompt
+    return re.sub(_any_of(characters), word, prompt)

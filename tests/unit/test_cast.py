@@ -16,12 +16,21 @@ def _home(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("prompt", ["Rex jumps", "see Rex.", "Rex's ball", "a dog, Rex", "砂浜でRexが跳ぶ", "[Rex]"])
 def test_a_name_is_found(prompt):
-    assert mentioned(prompt, REX)
+    assert mentioned(prompt, [REX]) == {"Rex"}
 
 
 @pytest.mark.parametrize("prompt", ["Rexona", "T-Rexes", "rex jumps", "a dog", "Überex", "Rex_1"])
 def test_a_part_of_a_word_is_no_name(prompt):
-    assert not mentioned(prompt, REX)
+    assert mentioned(prompt, [REX]) == set()
+
+
+def test_a_name_within_a_longer_one_is_not_called():
+    anna, both, maria = (Character(name, f"{name}.png") for name in ("Anna", "Anna Maria", "Anna-Maria"))
+    everybody = [anna, both, maria]
+    assert mentioned("Anna-Maria jumps", everybody) == {"Anna-Maria"}
+    assert as_learned("Anna Maria jumps", everybody) == "Character jumps"
+    assert mentioned("Anna meets Anna Maria", everybody) == {"Anna", "Anna Maria"}
+    assert mentioned("Anna jumps", []) == set()
 
 
 def test_a_japanese_name_stands_between_other_words():
