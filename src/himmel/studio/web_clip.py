@@ -39,7 +39,7 @@ from himmel.studio.web import (
     same_session,
     went,
 )
-from himmel.studio.web_create import estimate_of
+from himmel.studio.web_create import estimate_of, says_all
 from himmel.studio.web_library import latest
 from himmel.studio.web_recut import BRIDGES, MADE, other_form
 
@@ -75,7 +75,7 @@ def clip_page(request: Request, server: Server, visitor: Visitor, video_id: str,
     values["blendable"] = _blendable(server, job, language) if card.done else []  # nothing is made of one that is not
     values["frames"] = max(1, round(float(card.video.seconds) * (card.video.himmel.settings.fps or USUAL_FPS)))
     values["asked"] = asked_of(job)
-    values |= {"can_again": may_again(job), "once": secrets.token_urlsafe(12)}
+    values |= {"can_again": may_again(job), "in_form": says_all(job), "once": secrets.token_urlsafe(12)}
     values |= {"link": link, "links": links_of(server.database, job.id)}
     values["published"] = published_clip(server.database, job.id)
     values["origin"] = None if kin.above else published_clip(server.database, job.parent_id)

@@ -253,6 +253,12 @@ def estimate_of(server: Server, account_id: str, asked: Mapping[str, Any], n: in
     return _("Costs about %(cost)s of computing · ready in %(wait)s") % told
 
 
+def says_all(job: Job) -> bool:
+    """Whether this form can say all that a clip was asked for with; pictures, characters and clips it would lose."""
+    request = job.request
+    return request.get("task", "create") == "create" and not request.get("first_frame") and not request.get("cast")
+
+
 def _of_job(job: Job) -> dict[str, str]:
     """What the form says so that it asks for the same clip again."""
     request = job.request
