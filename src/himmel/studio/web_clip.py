@@ -5,7 +5,6 @@ Owns: this page and what can be done on it. A clip's files are read through its 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from typing import Any
@@ -122,12 +121,11 @@ def file(video_id: str, name: str, ending: str, request: Request, server: TheSer
 async def again(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
     """The same clip once more, or with another seed or other words. Sent twice by one page, it is made once."""
     fields = await form_of(request, visitor)
+    once = once_of_form(request.url.path, fields)
 
     def made() -> Response:
         job, new_seed = find_video(server, visitor.caller.account_id, video_id), fields.get("seed") == "new"
-        sent, prompt = str(fields.get("once", ""))[:40], str(fields["prompt"]) if "prompt" in fields else None
-        said = hashlib.sha256(prompt.encode()).hexdigest()[:16] if prompt is not None else ""
-        once = f"again-{job.id}-{new_seed}-{said}-{sent}" if sent else None
+        prompt = str(fields["prompt"]) if "prompt" in fields else None
         other = ask_again(server, visitor.caller, job, new_seed=new_seed, prompt=prompt, once=once)
         return go_to("/queue" if fields.get("from") == "queue" else f"/clips/{other.id}")
 

@@ -107,15 +107,11 @@ async def make(request: Request, server: TheServer, visitor: TheVisitor) -> Resp
     fields = await form_of(request, visitor, server.settings.upload_bytes, LONGEST_TEXT)
 
     def made() -> Response:
-        locked = bool(fields.get("locked"))
         try:
             job = _asked(server, visitor.caller, fields)
         except ApiError as error:
-            if asked_by_script(request):
-                raise
-            values = {name: fields[name] for name in (*PLAIN, *FRAMES) if isinstance(fields.get(name), str)}
-            return _page(request, server, visitor.caller, values, locked, str(error), error.status)
-        return went(request, f"/create?from={job.id}{'&keep=1' if locked else ''}")
+            return _refused(request, server, visitor.caller, fields, error)
+        return went(request, f"/create?from={job.id}{'&keep=1' if fields.get('locked') else ''}")
 
     return await run_in_threadpool(made)
 
@@ -132,10 +128,7 @@ async def bring(request: Request, server: TheServer, visitor: TheVisitor) -> Res
                 raise ApiError(400, "invalid_value", "choose a clip first: an MP4 file", param=MATERIAL)
             number = take_clip(server, visitor.caller.account_id, given, str(fields.get("prompt", "")))
         except ApiError as error:
-            if asked_by_script(request):
-                raise
-            values = {name: fields[name] for name in (*PLAIN, *FRAMES) if isinstance(fields.get(name), str)}
-            return _page(request, server, visitor.caller, values, bool(fields.get("locked")), str(error), error.status)
+            return _refused(request, server, visitor.caller, fields, error)
         return went(request, f"/clips/{number}#from-here")
 
     return await run_in_threadpool(brought)
@@ -303,6 +296,14 @@ def _page(
         model=server.settings.model,
         largest=server.settings.upload_bytes,
     )
+
+
+def _refused(request: Request, server: Server, caller: Caller, fields: dict[str, Any], error: ApiError) -> Response:
+    """The page as it was sent, with what is wrong beside it; a script is told that alone. Raises ``error`` for it."""
+    if asked_by_script(request):
+        raise error
+    values = {name: fields[name] for name in (*PLAIN, *FRAMES) if isinstance(fields.get(name), str)}
+    return _page(request, server, caller, values, bool(fields.get("locked")), str(error), error.status)
 
 
 def sizes_with(size: str) -> list[tuple[str, Size]]:
