@@ -15,6 +15,8 @@ from himmel.studio.texts import catalogue
 
 FIELD = re.compile(r"^(?:([a-z_]+): )?(?:Value error, )?")  # what an API's client needs, and a page does not
 
+OURS = re.compile(r"^[a-z_]+: Value error, ")  # before a sentence of ours about a field, which names it itself
+
 
 def _(sentence: str) -> str:
     """Marks a sentence for the catalogues."""
@@ -116,9 +118,11 @@ FIELDS = {
 
 def complaint(text: str, language: str) -> Markup:
     """What an error says, for a page in this language."""
-    if (found := _found(text)) is None:
-        bare = text.replace("Value error, ", "", 1)
-        return escape(bare) if language == "en" else Markup('<span lang="en">%s</span>') % bare
+    found, english = _found(text), OURS.sub("", text)
+    if language == "en" and (found is None or found[0] not in OF_FIELDS):
+        return escape(english)
+    if found is None:
+        return Markup('<span lang="en">%s</span>') % english
     sentence, gaps = found
     said = catalogue(language).gettext
     filled = {name: complaint(value, language) if name == "why" else value for name, value in gaps.items()}
