@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from himmel.studio import web_storyboard
+from himmel.studio import web_clip, web_storyboard
 from himmel.studio.jobs import find
 from himmel.studio.storage import GRACE
 
@@ -131,7 +131,8 @@ def test_a_clip_is_cut_closed_to_a_loop_and_blended(anna, clip):
         ("loop", {"seconds": "0"}, "seconds 0.0 is out of range; allowed: 0.1 to 3600"),
         ("loop", {"seconds": "700"}, "a clip may last 600 seconds"),
         ("blend", {"seconds": "1", "other": "video_0"}, "there is no video 'video_0'"),
-        ("blend", {"seconds": "2", "other": ""}, "there is no video ''"),
+        ("blend", {"seconds": "2", "other": ""}, "choose a clip"),
+        ("blend", {"seconds": "2", "other": "", "address": "my best one"}, "choose a clip"),
     ],
 )
 def test_what_cannot_be_cut_is_said_in_one_line(anna, clip, act, fields, told):
@@ -270,6 +271,22 @@ def test_a_kept_picture_outlasts_a_confirmation_and_one_that_was_swept_is_asked_
     assert idle.server.storage.remove_unused(digest, later)
     answer = anna.board(*cards, size="64x48")
     assert answer.status_code == 404 and "card 1: there is no such picture any more" in answer.text
+
+
+def test_what_a_clip_can_become_says_what_it_costs_and_blends_into_an_older_one(anna, clip, monkeypatch):
+    monkeypatch.setattr(web_clip, "MOST_BLENDABLE", 500)
+    newer = number_of(anna.post("/create", *SMALL.items()))
+    assert 'name="address"' not in done(anna, newer)
+    done(anna, number_of(anna.post("/create", *SMALL.items())))
+    monkeypatch.setattr(web_clip, "MOST_BLENDABLE", 1)
+    page = anna.get(f"/clips/{newer}").text
+    form = page.partition(f"/clips/{newer}/blend")[2]
+    assert 'name="address"' in form and clip not in form.partition("</form>")[0]
+    for act in ("remix", "extend", "loop", "recut", "blend"):
+        assert "Costs about " in page.partition(f"/clips/{newer}/{act}")[2].partition("</form>")[0], act
+    fields = {"seconds": "0.5", "address": f"http://sky.test/clips/{clip}?x=1"}
+    number = number_of(anna.post(f"/clips/{newer}/blend", *fields.items()))
+    assert f"/clips/{clip}" in done(anna, number)
 
 
 def test_an_older_clip_of_a_card_is_there_to_choose(anna, clip, monkeypatch):

@@ -236,13 +236,24 @@ def making_of(values: Mapping[str, str]) -> dict[str, Any]:
     return numbers | {"turbo": turbo, "negative_prompt": values.get("negative_prompt", "")}
 
 
-def estimate_of(server: Server, account_id: str, asked: Mapping[str, Any], n: int, language: str) -> str:
-    """What so many clips that are ``asked`` for would cost and how long they would take, in words."""
+def estimate_of(
+    server: Server, account_id: str, asked: Mapping[str, Any], n: int, language: str, longest: float | None = None
+) -> str:
+    """What so many clips that are ``asked`` for would cost and how long they would take, in words.
+
+    With ``longest`` they may last from the seconds that are asked for up to so many: what is to be chosen yet.
+    """
     _ = catalogue(language).gettext
-    cost = n * server.cost_of({"model": server.settings.model, **asked})
+    least, most = (
+        n * server.cost_of({"model": server.settings.model, **asked, "seconds": seconds})
+        for seconds in (asked["seconds"], longest or asked["seconds"])
+    )
     with server.database.read() as connection:
-        ends = server.places.foreseen(connection, account_id, cost, server.workers.at_work(connection))
-    told = {"cost": duration(cost, language), "wait": span(*ends, language)}
+        workers = server.workers.at_work(connection)
+        ends = [server.places.foreseen(connection, account_id, cost, workers) for cost in (least, most)]
+    same = duration(least, language) == duration(most, language)
+    cost = duration(most, language) if same else span(least, most, language)
+    told = {"cost": cost, "wait": span(ends[0][0], ends[1][1], language)}
     return _("Costs about %(cost)s of computing · ready in %(wait)s") % told
 
 
