@@ -150,6 +150,27 @@ def test_a_batch_that_cannot_go_on_stops_no_other(idle, monkeypatch):
     sound.batches.cancel(second.id)
 
 
+def test_a_line_whose_file_is_lost_fails_and_the_others_go_on(idle, monkeypatch):
+    client, real = idle.client("one-lost"), batches.maker_of
+
+    def lost(path):
+        make = real(path)
+
+        def made(server, caller, body, once):
+            if body["prompt"] == "cat 1":
+                raise ApiError(500, "file_lost", "this file is missing")
+            return make(server, caller, body, once)
+
+        return made
+
+    batch = begin(client, [line(1), line(2)])
+    monkeypatch.setattr(batches, "maker_of", lost)
+    advance_batches(idle.server)
+    assert [video.prompt for video in client.videos.list()] == ["cat 2"]
+    assert client.batches.retrieve(batch.id).request_counts.failed == 1
+    client.batches.cancel(batch.id)
+
+
 def account_of(running, client):
     return running.server.keys.caller(f"Bearer {client.api_key}").account_id
 

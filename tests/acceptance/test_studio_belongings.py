@@ -125,7 +125,8 @@ def test_an_account_goes_with_everything_when_its_name_is_typed(running, browser
     eva.make()
     wrong = eva.post("/account/delete", {"name": "Eva"})
     assert wrong.status_code == 400 and eva.get(f"/clips/{number}").status_code == 200
-    assert eva.post("/account/delete", {"name": "eva"}).headers["location"] == "/sign-in"
+    gone = eva.post("/account/delete", {"name": "eva"}).headers
+    assert (gone["location"], gone["clear-site-data"]) == ("/sign-in", '"storage"')
     assert eva.get("/account").headers["location"].startswith("/sign-in")
     with running.server.database.read() as connection:
         assert connection.exec_driver_sql("select count(*) from accounts where name = 'eva'").scalar() == 0

@@ -10,6 +10,10 @@ import httpx2
 import pytest
 from PIL import Image
 
+from himmel.studio import web_clip, web_storyboard
+from himmel.studio.jobs import find
+from himmel.studio.storage import GRACE
+
 SMALL = {"prompt": "a cat", "seconds": "1", "size": "64x48", "turbo": "false"}
 
 
@@ -127,7 +131,8 @@ def test_a_clip_is_cut_closed_to_a_loop_and_blended(anna, clip):
         ("loop", {"seconds": "0"}, "seconds 0.0 is out of range; allowed: 0.1 to 3600"),
         ("loop", {"seconds": "700"}, "a clip may last 600 seconds"),
         ("blend", {"seconds": "1", "other": "video_0"}, "there is no video 'video_0'"),
-        ("blend", {"seconds": "2", "other": ""}, "there is no video ''"),
+        ("blend", {"seconds": "2", "other": ""}, "choose a clip"),
+        ("blend", {"seconds": "2", "other": "", "address": "my best one"}, "choose a clip"),
     ],
 )
 def test_what_cannot_be_cut_is_said_in_one_line(anna, clip, act, fields, told):
@@ -216,6 +221,79 @@ def test_a_bad_card_is_named_and_nothing_typed_is_lost(anna, card, told):
     assert told in said and "\n" not in said
     if card[0] != "film":
         assert "mine &lt;i&gt;</textarea>" in answer.text
+
+
+def fields_of(page):
+    """The fields of a storyboard's form beside its cards, as a browser would send them."""
+    form = page.partition('action="/storyboard"')[2].partition('data-draft="none"')[0]
+    found = dict(re.findall(r'<input[^>]* name="(\w+)" value="([^"]*)"(?: checked)?>', form))
+    return {name: unescape(value) for name, value in found.items() if value and name not in ("word", "turbo")}
+
+
+def test_a_storyboard_that_is_changed_keeps_what_it_was_asked_for_with(running, anna, clip):
+    looped = number_of(anna.post(f"/clips/{clip}/loop", ("seconds", "1")))
+    asked = ("negative_prompt", "fog & rain"), ("steps", "3"), ("guidance", "2.5"), ("fps", "6")
+    ended = number_of(anna.post("/create", *SMALL.items(), *asked, ("last", f"{clip}:12")))
+    for number in (looped, ended):
+        done(anna, number)
+    cards = [("clip", {"seconds": "1", "clip": clip}), ("text", {"seconds": "1", "text": "a dog"})]
+    said = fields_of(anna.get(f"/storyboard?from={looped}").text)
+    assert said["loop"] == "1"
+    again = number_of(anna.board(*cards, **said, size="64x48"))
+    done(anna, again)
+    assert anna.get(f"/clips/{again}/recipe.json").json()["loop"] is True
+    assert "begins with one" in anna.board(*reversed(cards), **said, size="64x48").text
+    cut = [cards[0], (cards[1][0], cards[1][1] | {"cut": "1"})]
+    assert "a loop is made in one piece" in anna.board(*cut, **said, size="64x48").text
+    said = fields_of(anna.get(f"/storyboard?from={ended}").text)
+    assert dict(asked).items() <= said.items() and "loop" not in said
+    with running.server.database.read() as connection:
+        request = find(connection, number_of(anna.board(cards[1], **said, size="64x48"))).request
+    assert request["negative_prompt"] == "fog & rain"
+    assert (request["steps"], request["guidance"], request["fps"]) == (3, 2.5, 6)
+
+
+def test_a_kept_picture_outlasts_a_confirmation_and_one_that_was_swept_is_asked_for_again(idle, anna):
+    packed = io.BytesIO()
+    Image.new("RGB", (64, 48), "green").save(packed, "PNG")
+    cards = [("image", {"seconds": "1", "text": "a cat", "picture": packed.getvalue()})]
+    kept = kept_of(anna.board(*cards, act="add-text"))
+    sessions = idle.server.sessions
+    renewed = sessions.renew(sessions.visitor(anna.wire.cookies["himmel"]), "key")
+    anna.wire.cookies.clear()
+    anna.wire.cookies.set("himmel", renewed)
+    anna.word = unescape(re.search(r'name="word" value="([^"]+)"', anna.get("/account").text)[1])
+    cards = [("image", {"seconds": "1", "text": "a cat", "kept": kept})]
+    later = time.time() + 2 * GRACE
+    idle.server.queue.cancel(number_of(anna.board(*cards, size="64x48")), None)
+    digest = kept.partition(".")[0]
+    assert not idle.server.storage.remove_unused(digest, time.time() + GRACE / 2), "it is young again"
+    assert idle.server.storage.remove_unused(digest, later)
+    answer = anna.board(*cards, size="64x48")
+    assert answer.status_code == 404 and "card 1: there is no such picture any more" in answer.text
+
+
+def test_what_a_clip_can_become_says_what_it_costs_and_blends_into_an_older_one(anna, clip, monkeypatch):
+    monkeypatch.setattr(web_clip, "MOST_BLENDABLE", 500)
+    newer = number_of(anna.post("/create", *SMALL.items()))
+    assert 'name="address"' not in done(anna, newer)
+    done(anna, number_of(anna.post("/create", *SMALL.items())))
+    monkeypatch.setattr(web_clip, "MOST_BLENDABLE", 1)
+    page = anna.get(f"/clips/{newer}").text
+    form = page.partition(f"/clips/{newer}/blend")[2]
+    assert 'name="address"' in form and clip not in form.partition("</form>")[0]
+    for act in ("remix", "extend", "loop", "recut", "blend"):
+        assert "Costs about " in page.partition(f"/clips/{newer}/{act}")[2].partition("</form>")[0], act
+    fields = {"seconds": "0.5", "address": f"http://sky.test/clips/{clip}?x=1"}
+    number = number_of(anna.post(f"/clips/{newer}/blend", *fields.items()))
+    assert f"/clips/{clip}" in done(anna, number)
+
+
+def test_an_older_clip_of_a_card_is_there_to_choose(anna, clip, monkeypatch):
+    done(anna, number_of(anna.post("/create", *SMALL.items(), ("prompt", "a newer one"))))
+    monkeypatch.setattr(web_storyboard, "MOST_CLIPS", 1)
+    page = anna.get(f"/storyboard?from={clip}").text
+    assert f'<option value="{clip}" data-seconds="1" selected>a cat · 1 s' in page
 
 
 def test_another_accounts_clip_is_no_card(anna, boris, clip):

@@ -47,6 +47,7 @@ from himmel.studio import (
     web_operator_load,
     web_operator_log,
     web_operator_queue,
+    web_pictures,
     web_queue,
     web_recut,
     web_share,
@@ -59,7 +60,7 @@ from himmel.studio.openapi import ERRORS, describe
 from himmel.studio.reception import Reception
 from himmel.studio.server import Server
 from himmel.studio.storage import FULL, full
-from himmel.studio.web import trouble
+from himmel.studio.web import PageRoute, asked_by_script, go_to, in_chosen_language, safe_path, trouble
 
 log = logging.getLogger("himmel.requests")
 # What is asked again and again is told at "debug" only, as long as all goes well.
@@ -94,6 +95,7 @@ PAGES = (
     web_sign_in,
     web_create,
     web_storyboard,
+    web_pictures,
     web_queue,
     web_clip,
     web_recut,
@@ -173,7 +175,7 @@ class RequestNumber:
                 if status:
                     raise  # half an answer has left already: the server ends the connection, and logs why
                 log.error("a request failed", exc_info=error)
-                await _fault()(scope, receive, numbered)
+                await _fault(Request(scope, receive))(scope, receive, numbered)
             finally:
                 self._tell(scope, status, time.perf_counter() - begun)
 
@@ -218,26 +220,39 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     codes = {400: "invalid_body", 404: "not_found", 405: "method_not_allowed"}
-    if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
-        return trouble(request, ApiError(404, "not_found", "there is nothing at this address"))
-    answer = _envelope(ApiError(error.status_code, codes.get(error.status_code, "error"), str(error.detail)))
-    if error.status_code == 405:
+    status, told, people = error.status_code, str(error.detail), not asked_by_script(request)
+    on_page = request.method == "GET" and isinstance(request.scope.get("route"), PageRoute)
+    if status == 405 and people and on_page:  # what a form led to was loaded again: its page is the one above
+        return go_to(safe_path(request.url.path.rpartition("/")[0] or "/"))
+    if status == 404 and people:
+        told = "there is nothing at this address"
+    answer = _told(request, ApiError(status, codes.get(status, "error"), told))
+    if status == 405:
         operations = request.app.openapi()["paths"].get(request.scope["route"].path, {})
         answer.headers["allow"] = ", ".join(method.upper() for method in operations)
     return answer
 
 
-def _disk_trouble(_: Request, error: Exception) -> JSONResponse:
+def _told(request: Request, error: ApiError) -> Response:
+    """An error as a page where a browser wants one, whatever went wrong; else as the API tells it."""
+    if asked_by_script(request):
+        return _envelope(error)
+    answer = trouble(in_chosen_language(request), error)
+    answer.headers.update(error.headers)
+    return answer
+
+
+def _disk_trouble(request: Request, error: Exception) -> Response:
     """A temporary file that the disk has no room for; anything else is a mistake of ours."""
     if getattr(error, "errno", None) in FULL:
-        return _envelope(full())
+        return _told(request, full())
     raise error
 
 
-def _database_trouble(_: Request, error: Exception) -> JSONResponse:
+def _database_trouble(request: Request, error: Exception) -> Response:
     """The database is in use, full or away. Nothing was kept of the request, so the client may ask again."""
     log.warning("the database: %s", str(getattr(error, "orig", error)).partition("\n")[0])  # not the statement
-    return _envelope(_trouble_of(error))
+    return _told(request, _trouble_of(error))
 
 
 def _trouble_of(error: Exception) -> ApiError:
@@ -252,5 +267,5 @@ def _trouble_of(error: Exception) -> ApiError:
     )
 
 
-def _fault() -> JSONResponse:
-    return _envelope(ApiError(500, "internal_error", "the server made a mistake; it was noted"))
+def _fault(request: Request) -> Response:
+    return _told(request, ApiError(500, "internal_error", "the server made a mistake; it was noted"))

@@ -181,8 +181,8 @@ def _feed_line(server: Server, batch: Row[Any], number: int, line: dict[str, Any
         assert make  # every line was looked at when the batch was made
         job_id = make(server, server.keys.holder(batch.key_id), line["body"], once).id
     except ApiError as problem:
-        if problem.status == 429 or problem.status >= 500:
-            return False  # the queue's or the disk's trouble, not the line's
+        if problem.status == 429 or (problem.status >= 500 and problem.code != "file_lost"):
+            return False  # the queue's or the disk's trouble, not the line's; what is lost stays so
         told = {"message": str(problem), "type": problem.kind, "param": problem.param, "code": problem.code}
         error = {"status": problem.status, "body": {"error": told}}
     with server.database.write() as connection:

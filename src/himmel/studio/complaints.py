@@ -13,7 +13,9 @@ from markupsafe import Markup, escape
 
 from himmel.studio.texts import catalogue
 
-FIELD = re.compile(r"^(?:[a-z_]+: )?(?:Value error, )?")  # what an API's client needs, and a page does not
+FIELD = re.compile(r"^(?:([a-z_]+): )?(?:Value error, )?")  # what an API's client needs, and a page does not
+
+OURS = re.compile(r"^[a-z_]+: Value error, ")  # before a sentence of ours about a field, which names it itself
 
 
 def _(sentence: str) -> str:
@@ -34,6 +36,8 @@ SENTENCES = (
         "all frames of a request may have %(most)s megapixels together on this server; "
         "at this size, frame rate and number that is %(seconds)s seconds"
     ),
+    _("a loop is made in one piece; take the cuts away, or do not close it"),
+    _("a loop of clips begins with one and ends with seconds that are to be made"),
     # what it is made of
     _("there is no video '%(clip)s'"),
     _("the clip is not there: the job is %(status)s"),
@@ -56,6 +60,8 @@ SENTENCES = (
     _("it is too long; allowed: %(frames)s frames, %(seconds)s seconds"),
     _("the body is larger than %(most)s bytes"),
     _("there is no such file, or not yet"),
+    _("there is no such picture any more; give it again"),
+    _("there is nothing at this address"),
     _("this is no zip and no folder, or it is damaged"),
     _("there is no MP4 clip in it"),
     _("an import of yours is under way; bring the next when it is over"),
@@ -67,6 +73,9 @@ SENTENCES = (
     _("the server's store of files cannot be reached; nothing was lost, try again later"),
     _("its worker fell silent %(times)s times; the job is not tried again"),
     _("the worker made a mistake; it was noted"),
+    _("the server made a mistake; it was noted"),
+    _("the server has too much to do; try again in a moment"),
+    _("the server's database does not answer; try again later"),
     # the library
     _("no clip is chosen; tick some first"),
     _("to compare, tick exactly two clips"),
@@ -86,16 +95,42 @@ SENTENCES = (
     _("this link leads nowhere: it was revoked, or a piece of it is missing"),
 )
 
+# What pydantic says of fields: for these it is said on pages, too, which one is meant.
+OF_FIELDS = (
+    _("Input should be less than or equal to %(most)s"),
+    _("Input should be greater than or equal to %(least)s"),
+    _("Input should be a valid integer, unable to parse string as an integer"),
+    _("Input should be a valid number, unable to parse string as a number"),
+    _("String should have at least %(least)s character"),
+    _("String should have at most %(most)s characters"),
+)
+FIELDS = {
+    "prompt": _("What the clip shows"),
+    "negative_prompt": _("What it must not show"),
+    "seed": _("Seed"),
+    "steps": _("Steps"),
+    "guidance": _("Guidance"),
+    "fps": _("Frames a second"),
+    "size": _("Size"),
+    "n": _("Variations"),
+}
+
 
 def complaint(text: str, language: str) -> Markup:
     """What an error says, for a page in this language."""
-    if language == "en":
-        return escape(text)
-    if (found := _found(text)) is None:
-        return Markup('<span lang="en">%s</span>') % text
+    found, english = _found(text), OURS.sub("", text)
+    if language == "en" and (found is None or found[0] not in OF_FIELDS):
+        return escape(english)
+    if found is None:
+        return Markup('<span lang="en">%s</span>') % english
     sentence, gaps = found
+    said = catalogue(language).gettext
     filled = {name: complaint(value, language) if name == "why" else value for name, value in gaps.items()}
-    return Markup(catalogue(language).gettext(sentence)) % filled
+    told = Markup(said(sentence)) % filled
+    field = FIELD.match(text)
+    if sentence in OF_FIELDS and field and field[1] in FIELDS:
+        return Markup("%s: %s") % (said(FIELDS[field[1]]), told)
+    return told
 
 
 def as_told(text: str, language: str) -> dict[str, str]:
@@ -115,4 +150,4 @@ def _found(text: str) -> tuple[str, dict[str, str]] | None:
 @cache
 def _patterns() -> list[tuple[str, re.Pattern[str]]]:
     gap = re.compile(r"%\\\((\w+)\\\)s")  # as re.escape leaves it
-    return [(one, re.compile(gap.sub(r"(?P<\1>.+)", re.escape(one)), re.DOTALL)) for one in SENTENCES]
+    return [(one, re.compile(gap.sub(r"(?P<\1>.+)", re.escape(one)), re.DOTALL)) for one in SENTENCES + OF_FIELDS]

@@ -110,14 +110,19 @@ class Queue:
         once: str,
         **relations: str | None,
     ) -> str:
-        """Keep a clip that was made elsewhere, finished from the beginning and free of charge; gives its number."""
+        """Keep a clip that was made elsewhere, finished from the beginning and free of charge; gives its number.
+
+        The one that is there under this key already is not kept twice, however close together both come.
+        """
         now = self.now()
         values = {"status": Status.COMPLETED, "results": results, "details": details, "progress": 100, "cost": 0.0}
         values |= {"created_at": min(now, created_at or now), "completed_at": now, "priority": 0}
         with self.database.write() as connection:
             connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update()).one()
-            gone = (jobs.c.account_id == account_id) & (jobs.c.idempotency_key == once)
-            connection.execute(update(jobs).where(gone).values(idempotency_key=None))  # it was deleted
+            same = (jobs.c.account_id == account_id) & (jobs.c.idempotency_key == once)
+            if known := connection.scalar(select(jobs.c.id).where(same, jobs.c.deleted_at.is_(None))):
+                return str(known)
+            connection.execute(update(jobs).where(same).values(idempotency_key=None))  # it was deleted
             return self._insert(connection, account_id, request, **values, idempotency_key=once, **relations).id
 
     def kept_before(self, account_id: str, once: str) -> str | None:

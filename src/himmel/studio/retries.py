@@ -7,7 +7,6 @@ wait again stands in ``queue``.
 from __future__ import annotations
 
 import secrets
-from tempfile import TemporaryFile
 from typing import Any
 
 from sqlalchemy import select
@@ -127,10 +126,7 @@ def _check_material(server: Server, job: Job) -> None:
         for number in [*clips, *([job.parent_id] if source and job.parent_id else [])]:
             find_readable(server.database, job.account_id, number)
         if source and not job.parent_id:
-            with TemporaryFile() as copy:
-                copy.writelines(server.storage.chunks(source))
-                copy.seek(0)
-                server.storage.put(copy)
+            server.storage.renew(source)
     except ApiError as error:
         if error.code not in (no_video("").code, "file_lost"):
             raise

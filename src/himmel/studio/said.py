@@ -15,7 +15,7 @@ from typing import Any
 
 from himmel.errors import ApiError
 from himmel.studio.archive import Archive, Entry
-from himmel.studio.strict_json import parsed
+from himmel.studio.strict_json import check_text, parsed
 
 PROMPTS = ("prompt", "user_prompt", "original_prompt", "text_prompt", "caption", "description", "text", "title")
 MODELS = ("model", "model_name", "model_id")
@@ -76,12 +76,19 @@ def _read(text: bytes, entry: Entry, names: _Names) -> Iterator[tuple[str, dict[
                 for line in filter(bytes.strip, text.splitlines()):
                     yield from _walk(parsed(line), names, {}, None)
             case ".csv":
-                for row in csv.DictReader(io.StringIO(text.decode("utf-8-sig"))):
+                for row in csv.DictReader(io.StringIO(_decoded(text))):
                     yield from _walk(dict(row), names, {}, None)
             case ".txt" if beside:
-                yield beside, {"prompt": text.decode("utf-8-sig").strip()[:LONGEST]}
+                yield beside, {"prompt": _decoded(text).strip()[:LONGEST]}
     except (ApiError, UnicodeDecodeError, csv.Error):
         return  # what cannot be read says nothing; the clips are there all the same
+
+
+def _decoded(text: bytes) -> str:
+    """As strict as with JSON: an export of what is taken here is read again. Raises ApiError, UnicodeDecodeError."""
+    decoded = text.decode("utf-8-sig")
+    check_text(decoded)
+    return decoded
 
 
 def _walk(

@@ -206,6 +206,10 @@ def _checked(pieces: Sequence[Piece], loop: bool, where: str = "") -> None:
         VideoRequest(prompt="checked elsewhere", seconds=total, timeline=parts, loop=loop)
     except BadRequest as error:
         raise ApiError(400, "invalid_value", f"{where}{error}", param="timeline") from None
+    clips = [isinstance(piece, Kept) for piece in pieces]
+    if loop and any(clips) and not (clips[0] and not clips[-1]):
+        told = "a loop of clips begins with one and ends with seconds that are to be made"
+        raise ApiError(400, "invalid_value", told, param="timeline")
     for number, piece in enumerate(pieces):
         beside = (*pieces[max(0, number - 1) : number], *pieces[number + 1 : number + 2])
         if isinstance(piece, Still) and not any(isinstance(other, Made) for other in beside):

@@ -156,8 +156,16 @@ def check_origin(request: Request) -> None:
     """Raise ForeignForm unless a browser says that a page of this very server sends this."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     here = request.headers.get("host", "")
-    if not (site == "same-origin" if site else bool(origin) and urlsplit(str(origin)).netloc == here):
+    if not (site == "same-origin" if site else origin in (f"http://{here}", f"https://{here}")):
         raise ForeignForm
+
+
+def came_from(request: Request) -> str:
+    """The path of the page of ours that a form came from."""
+    try:
+        return safe_path(urlsplit(request.headers.get("referer", "")).path)
+    except ValueError:
+        return safe_path("")
 
 
 def cookie_name(request: Request, use: str = "") -> str:
@@ -168,6 +176,14 @@ def cookie_name(request: Request, use: str = "") -> str:
 def signed_in(request: Request, response: Response, token: str) -> Response:
     """The same answer with a session's cookie."""
     return with_cookie(request, response, cookie_name(request), token, IDLE_SECONDS)
+
+
+def signed_out(request: Request) -> Response:
+    """On to signing in, without the session's cookie and half-filled forms that the browser keeps: others may come."""
+    answer = go_to("/sign-in")
+    answer.headers["clear-site-data"] = '"storage"'
+    answer.delete_cookie(cookie_name(request), secure=request.url.scheme == "https", httponly=True, samesite="lax")
+    return answer
 
 
 def with_cookie(request: Request, response: Response, name: str, value: str, seconds: float) -> Response:
@@ -252,8 +268,8 @@ def trouble(request: Request, error: HimmelError) -> Response:
         told = as_told(str(error), page_language(request))
         return JSONResponse({"error": told | {"code": code}}, status, HEADERS)
     if isinstance(error, NotConfirmed):
-        before = request.url if request.method == "GET" else urlsplit(request.headers.get("referer", ""))
-        return go_to(f"/account/confirm?next={quote(safe_path(before.path), safe='')}")
+        before = safe_path(request.url.path) if request.method == "GET" else came_from(request)
+        return go_to(f"/account/confirm?next={quote(before, safe='')}")
     if isinstance(error, NotSignedIn):
         asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         wanted = f"?next={quote(safe_path(asked), safe='')}" if request.method == "GET" else ""

@@ -25,10 +25,9 @@ from himmel.studio.web import (
     TheVisitor,
     asked_by_script,
     check_whole,
-    cookie_name,
     form_of,
-    go_to,
     page,
+    signed_out,
     streamed,
     went,
 )
@@ -68,9 +67,7 @@ async def delete(request: Request, server: TheServer, visitor: TheVisitor) -> Re
     except BadRequest as error:
         told = str(error)
         return await run_in_threadpool(lambda: account_page(request, server, visitor, 400, problem=told))
-    answer = go_to("/sign-in")
-    answer.delete_cookie(cookie_name(request), secure=request.url.scheme == "https", httponly=True, samesite="lax")
-    return answer
+    return signed_out(request)
 
 
 @router.get("/import")

@@ -5,7 +5,6 @@ Owns: this page and what can be done on it. A clip's files are read through its 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from typing import Any
@@ -27,6 +26,7 @@ from himmel.studio.server import Server
 from himmel.studio.sessions import Visitor
 from himmel.studio.shares import links_of
 from himmel.studio.tables import jobs
+from himmel.studio.timelines import LEAST_MADE
 from himmel.studio.videos import find_video
 from himmel.studio.web import (
     PageRoute,
@@ -39,7 +39,7 @@ from himmel.studio.web import (
     same_session,
     went,
 )
-from himmel.studio.web_create import estimate_of
+from himmel.studio.web_create import estimate_of, says_all
 from himmel.studio.web_library import latest
 from himmel.studio.web_recut import BRIDGES, MADE, other_form
 
@@ -71,11 +71,12 @@ def clip_page(request: Request, server: Server, visitor: Visitor, video_id: str,
     values["children"] = [by_id[one.id] for one in kin.below]
     values["siblings"] = [by_id.get(number, card) for number in card.video.himmel.siblings]
     values |= {"made_lengths": MADE, "bridges": BRIDGES}
-    values["remix_cost"] = estimate_of(server, account, {"seconds": card.video.seconds}, 1, language)
-    values["blendable"] = _blendable(server, job, language) if card.done else []  # nothing is made of one that is not
+    if card.done:  # nothing is made of one that is not
+        values["costs"] = _costs(server, account, float(card.video.seconds), language)
+        values["blendable"], values["more_blendable"] = _blendable(server, job, language)
     values["frames"] = max(1, round(float(card.video.seconds) * (card.video.himmel.settings.fps or USUAL_FPS)))
     values["asked"] = asked_of(job)
-    values |= {"can_again": may_again(job), "once": secrets.token_urlsafe(12)}
+    values |= {"can_again": may_again(job), "in_form": says_all(job), "once": secrets.token_urlsafe(12)}
     values |= {"link": link, "links": links_of(server.database, job.id)}
     values["published"] = published_clip(server.database, job.id)
     values["origin"] = None if kin.above else published_clip(server.database, job.parent_id)
@@ -122,12 +123,11 @@ def file(video_id: str, name: str, ending: str, request: Request, server: TheSer
 async def again(video_id: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
     """The same clip once more, or with another seed or other words. Sent twice by one page, it is made once."""
     fields = await form_of(request, visitor)
+    once = once_of_form(request.url.path, fields)
 
     def made() -> Response:
         job, new_seed = find_video(server, visitor.caller.account_id, video_id), fields.get("seed") == "new"
-        sent, prompt = str(fields.get("once", ""))[:40], str(fields["prompt"]) if "prompt" in fields else None
-        said = hashlib.sha256(prompt.encode()).hexdigest()[:16] if prompt is not None else ""
-        once = f"again-{job.id}-{new_seed}-{said}-{sent}" if sent else None
+        prompt = str(fields["prompt"]) if "prompt" in fields else None
         other = ask_again(server, visitor.caller, job, new_seed=new_seed, prompt=prompt, once=once)
         return go_to("/queue" if fields.get("from") == "queue" else f"/clips/{other.id}")
 
@@ -192,10 +192,22 @@ def no_file() -> ApiError:
     return ApiError(404, "not_found", "there is no such file, or not yet")
 
 
-def _blendable(server: Server, job: Job, language: str) -> list[Card]:
-    """The latest other clips that are finished."""
+def _costs(server: Server, account_id: str, seconds: float, language: str) -> dict[str, str]:
+    """By what can be made of a clip of so many seconds: what it would cost, from the least that one may choose."""
+    made = {"remix": (seconds, seconds), "recut": (LEAST_MADE, 2 * float(MADE[-1]))}
+    made["extend"] = float(ADDED[0]), float(ADDED[-1])
+    made["loop"] = made["blend"] = float(BRIDGES[0]), float(BRIDGES[-1])
+    return {
+        name: estimate_of(server, account_id, {"seconds": least}, 1, language, most)
+        for name, (least, most) in made.items()
+    }
+
+
+def _blendable(server: Server, job: Job, language: str) -> tuple[list[Card], bool]:
+    """The latest other clips that are finished, and whether there are older ones."""
     which = (jobs.c.status == Status.COMPLETED) & (jobs.c.id != job.id)
-    return cards_of(server, latest(server, job.account_id, MOST_BLENDABLE, which), language)
+    found = latest(server, job.account_id, MOST_BLENDABLE + 1, which)
+    return cards_of(server, found[:MOST_BLENDABLE], language), len(found) > MOST_BLENDABLE
 
 
 def _preview(server: Server, job: Job) -> Response:

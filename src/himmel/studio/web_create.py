@@ -107,15 +107,11 @@ async def make(request: Request, server: TheServer, visitor: TheVisitor) -> Resp
     fields = await form_of(request, visitor, server.settings.upload_bytes, LONGEST_TEXT)
 
     def made() -> Response:
-        locked = bool(fields.get("locked"))
         try:
             job = _asked(server, visitor.caller, fields)
         except ApiError as error:
-            if asked_by_script(request):
-                raise
-            values = {name: fields[name] for name in (*PLAIN, *FRAMES) if isinstance(fields.get(name), str)}
-            return _page(request, server, visitor.caller, values, locked, str(error), error.status)
-        return went(request, f"/create?from={job.id}{'&keep=1' if locked else ''}")
+            return _refused(request, server, visitor.caller, fields, error)
+        return went(request, f"/create?from={job.id}{'&keep=1' if fields.get('locked') else ''}")
 
     return await run_in_threadpool(made)
 
@@ -132,10 +128,7 @@ async def bring(request: Request, server: TheServer, visitor: TheVisitor) -> Res
                 raise ApiError(400, "invalid_value", "choose a clip first: an MP4 file", param=MATERIAL)
             number = take_clip(server, visitor.caller.account_id, given, str(fields.get("prompt", "")))
         except ApiError as error:
-            if asked_by_script(request):
-                raise
-            values = {name: fields[name] for name in (*PLAIN, *FRAMES) if isinstance(fields.get(name), str)}
-            return _page(request, server, visitor.caller, values, bool(fields.get("locked")), str(error), error.status)
+            return _refused(request, server, visitor.caller, fields, error)
         return went(request, f"/clips/{number}#from-here")
 
     return await run_in_threadpool(brought)
@@ -243,14 +236,31 @@ def making_of(values: Mapping[str, str]) -> dict[str, Any]:
     return numbers | {"turbo": turbo, "negative_prompt": values.get("negative_prompt", "")}
 
 
-def estimate_of(server: Server, account_id: str, asked: Mapping[str, Any], n: int, language: str) -> str:
-    """What so many clips that are ``asked`` for would cost and how long they would take, in words."""
+def estimate_of(
+    server: Server, account_id: str, asked: Mapping[str, Any], n: int, language: str, longest: float | None = None
+) -> str:
+    """What so many clips that are ``asked`` for would cost and how long they would take, in words.
+
+    With ``longest`` they may last from the seconds that are asked for up to so many: what is to be chosen yet.
+    """
     _ = catalogue(language).gettext
-    cost = n * server.cost_of({"model": server.settings.model, **asked})
+    least, most = (
+        n * server.cost_of({"model": server.settings.model, **asked, "seconds": seconds})
+        for seconds in (asked["seconds"], longest or asked["seconds"])
+    )
     with server.database.read() as connection:
-        ends = server.places.foreseen(connection, account_id, cost, server.workers.at_work(connection))
-    told = {"cost": duration(cost, language), "wait": span(*ends, language)}
+        workers = server.workers.at_work(connection)
+        ends = [server.places.foreseen(connection, account_id, cost, workers) for cost in (least, most)]
+    same = duration(least, language) == duration(most, language)
+    cost = duration(most, language) if same else span(least, most, language)
+    told = {"cost": cost, "wait": span(ends[0][0], ends[1][1], language)}
     return _("Costs about %(cost)s of computing · ready in %(wait)s") % told
+
+
+def says_all(job: Job) -> bool:
+    """Whether this form can say all that a clip was asked for with; pictures, characters and clips it would lose."""
+    request = job.request
+    return request.get("task", "create") == "create" and not request.get("first_frame") and not request.get("cast")
 
 
 def _of_job(job: Job) -> dict[str, str]:
@@ -297,6 +307,14 @@ def _page(
         model=server.settings.model,
         largest=server.settings.upload_bytes,
     )
+
+
+def _refused(request: Request, server: Server, caller: Caller, fields: dict[str, Any], error: ApiError) -> Response:
+    """The page as it was sent, with what is wrong beside it; a script is told that alone. Raises ``error`` for it."""
+    if asked_by_script(request):
+        raise error
+    values = {name: fields[name] for name in (*PLAIN, *FRAMES) if isinstance(fields.get(name), str)}
+    return _page(request, server, caller, values, bool(fields.get("locked")), str(error), error.status)
 
 
 def sizes_with(size: str) -> list[tuple[str, Size]]:

@@ -29,6 +29,7 @@ from himmel.studio.web import HEADERS, PageRoute, TheVisitor, cookie_name, page_
 
 LOOK_SECONDS = 0.7
 SILENT_SECONDS = 15.0  # after which something is said, so that nobody takes the line for dead
+CHECK_SECONDS = 5.0  # between two looks whether the session is still good, whatever happens meanwhile
 OVERLAP = 15.0  # seconds that are told again: a job's time is taken a moment before it can be read
 MOST = 300  # jobs of one account that are told at a time, however long nobody asked
 STREAM = {"cache-control": "no-store", "x-accel-buffering": "no", "x-content-type-options": "nosniff"}
@@ -67,9 +68,16 @@ async def latest(
 async def _events(request: Request, server: Server, account_id: str, since: float, language: str) -> AsyncIterator[str]:
     yield "retry: 1000\n\n"
     known: dict[str, dict[str, Any]] = {}
-    silent, token = 0.0, request.cookies.get(cookie_name(request), "")
+    silent = unchecked = 0.0
+    token = request.cookies.get(cookie_name(request), "")
     while not server.ending.is_set() and not await request.is_disconnected():
         now = server.queue.now()
+        if unchecked >= CHECK_SECONDS:
+            try:
+                await anyio.to_thread.run_sync(server.sessions.visitor, token)
+            except HimmelError:
+                return
+            unchecked = 0.0
         try:
             told = await _looking(server).ask((account_id, since, language))
         except SQLAlchemyError:
@@ -80,15 +88,11 @@ async def _events(request: Request, server: Server, account_id: str, since: floa
             yield f"id: {now:.3f}\nevent: clips\ndata: {json.dumps(news)}\n\n"
             silent = 0.0
         elif silent >= SILENT_SECONDS:
-            try:
-                await anyio.to_thread.run_sync(server.sessions.visitor, token)
-            except HimmelError:
-                return
             yield ": still here\n\n"
             silent = 0.0
         since = now
         await anyio.sleep(LOOK_SECONDS)
-        silent += LOOK_SECONDS
+        silent, unchecked = silent + LOOK_SECONDS, unchecked + LOOK_SECONDS
 
 
 def _looking(server: Server) -> Together[Question, list[dict[str, Any]]]:

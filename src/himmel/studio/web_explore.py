@@ -32,6 +32,7 @@ from himmel.studio.web import (
     went,
 )
 from himmel.studio.web_clip import STRENGTHS
+from himmel.studio.web_create import estimate_of
 
 TOGETHER = 36  # clips on a page
 router = APIRouter(route_class=PageRoute)
@@ -58,7 +59,9 @@ def one(video_id: str, request: Request, server: TheServer, visitor: TheVisitor)
     """A published clip and how it was made. Raises ApiError (404) for any other."""
     found = find_published(server.database, video_id)
     values: dict[str, Any] = {"found": found, "mine": found.job.account_id == visitor.caller.account_id}
-    values["card"] = cards_of(server, [found.job], page_language(request))[0]
+    account, language = visitor.caller.account_id, page_language(request)
+    values["card"] = card = cards_of(server, [found.job], language)[0]
+    values["remix_cost"] = estimate_of(server, account, {"seconds": card.video.seconds}, 1, language)
     values["asked"] = asked_for_others(found.job)
     values["origin"] = published_clip(server.database, found.job.parent_id)
     return page(request, "explored.html", strengths=STRENGTHS, once=secrets.token_urlsafe(12), **values)

@@ -16,6 +16,7 @@ from himmel.studio.jobs import FINAL, TURN, Job, Status
 from himmel.studio.server import Server
 from himmel.studio.tables import jobs
 from himmel.studio.web import PageRoute, TheVisitor, page, page_language
+from himmel.studio.web_create import says_all
 from himmel.studio.web_library import latest
 
 MOST_OPEN, MOST_OVER = 200, 20
@@ -35,6 +36,7 @@ def queue(request: Request, server: TheServer, visitor: TheVisitor) -> Response:
         waiting=cards[: len(waiting)],
         more=count - len(waiting),
         over=cards[len(waiting) :],
+        in_form={job.id for job in over if says_all(job)},
         once=secrets.token_urlsafe(12),
     )
 

@@ -22,6 +22,7 @@ from himmel.studio.jobs import Job
 from himmel.studio.server import Server
 from himmel.studio.timelines import Kept, Made, Piece, blended, kept_of, make_timeline, seconds_of
 from himmel.studio.web import PageRoute, TheVisitor, form_of, once_of_form, went
+from himmel.studio.web_library import ID
 
 MADE = ("0", "1", "2", "4")  # seconds before and after what is kept
 BRIDGES = ("1", "2", "3")  # seconds that close a loop, or lead from one clip to another
@@ -70,10 +71,22 @@ async def blend(video_id: str, request: Request, server: TheServer, visitor: The
     fields = await form_of(request, visitor)
 
     def pieces(kept: Kept) -> list[Piece]:
-        other = kept_of(server, kept.job.account_id, str(fields.get("other", "")))
+        other = kept_of(server, kept.job.account_id, _other(fields))
         return blended(kept, other, seconds_of(fields.get("seconds"), "seconds"))
 
     return await run_in_threadpool(_cut, request, server, visitor.caller, video_id, fields, pieces)
+
+
+def _other(fields: dict[str, Any]) -> str:
+    """The clip to go over into: whose address was typed, else which was chosen. Raises ApiError (400)."""
+    if typed := str(fields.get("address") or "").strip():
+        found = re.search(ID, typed)
+        chosen = found[0] if found else ""
+    else:
+        chosen = str(fields.get("other") or "")
+    if not chosen:
+        raise ApiError(400, "invalid_value", "choose a clip", param="other")
+    return chosen
 
 
 def _cut(

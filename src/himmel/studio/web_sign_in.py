@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from typing import Annotated, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -26,6 +26,7 @@ from himmel.studio.web import (
     PageRoute,
     address_of,
     anybody_of,
+    came_from,
     check_origin,
     cookie_name,
     form_of,
@@ -34,6 +35,7 @@ from himmel.studio.web import (
     place_of,
     safe_path,
     signed_in,
+    signed_out,
     with_cookie,
 )
 
@@ -125,13 +127,10 @@ async def give_passkey(request: Request, server: TheServer) -> Response:
 
 @router.post("/sign-out")
 async def sign_out(request: Request, server: TheServer, visitor: Anybody) -> Response:
-    """End this session; half-filled forms that the browser keeps go too, for others may sit there next."""
+    """End this session."""
     await form_of(request, visitor)
     await run_in_threadpool(server.sessions.end, visitor.caller.account_id, visitor.session_id)
-    answer = go_to("/sign-in")
-    answer.headers["clear-site-data"] = '"storage"'
-    answer.delete_cookie(cookie_name(request), secure=request.url.scheme == "https", httponly=True, samesite="lax")
-    return answer
+    return signed_out(request)
 
 
 @router.post("/theme")
@@ -139,7 +138,7 @@ async def theme(request: Request) -> Response:
     """Remember dark or light, or neither, and go back to the page it was chosen on."""
     check_origin(request)
     wanted = str((await read_body(request, 1000)).get("theme", ""))
-    answer = go_to(safe_path(urlsplit(request.headers.get("referer", "")).path))
+    answer = go_to(came_from(request))
     if wanted in THEMES:
         answer.set_cookie("theme", wanted, max_age=YEAR, samesite="lax", secure=request.url.scheme == "https")
     else:

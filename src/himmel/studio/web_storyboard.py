@@ -4,13 +4,12 @@ A cut before a card begins a new shot, which is made by itself; shots that did n
 as they are, and each card says so.
 
 Owns: this page, its form, and what its cards become. Without scripts every button sends the whole form, which comes
-back changed; pictures that came with it are kept meanwhile, under a name that only this session can use.
+back changed; pictures that came with it are kept meanwhile, see ``web_pictures``.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import secrets
 from dataclasses import dataclass, fields, replace
 from itertools import accumulate
@@ -23,8 +22,8 @@ from starlette.datastructures import UploadFile
 from himmel.errors import ApiError
 from himmel.storyboard import CLIP, IMAGE, KINDS, TEXT
 from himmel.studio.api_videos import TheServer
-from himmel.studio.cards import cards_of
-from himmel.studio.content import always, stored_file
+from himmel.studio.cards import Card, cards_of
+from himmel.studio.database import some_of
 from himmel.studio.jobs import Job, Status
 from himmel.studio.schemas import LONGEST_PROMPT
 from himmel.studio.server import Server
@@ -35,12 +34,14 @@ from himmel.studio.videos import LONGEST_TEXT, find_video, keep_picture
 from himmel.studio.web import PageRoute, TheVisitor, asked_by_script, form_of, page, page_language, went
 from himmel.studio.web_create import SIZES, estimate_of, making_of, sizes_with
 from himmel.studio.web_library import latest
+from himmel.studio.web_pictures import opened, renew, sealed
 
 MOST_CARDS = 24
 MOST_CLIPS = 48  # that one may choose among
 FIELDS = 40 + 8 * MOST_CARDS
 SHOWN_BYTES = 4_000_000  # of a form without pictures
-SETTINGS = ("size", "turbo", "seed")
+CARRIED = ("loop", "negative_prompt", "steps", "guidance", "fps")  # of a clip that is changed; set nowhere here
+SETTINGS = ("size", "turbo", "seed", *CARRIED)
 GIVEN, KEPT, MADE = FATES = ("given", "kept", "made")  # what is shown as it is, as it was made, and made (again)
 USUAL_SECONDS = {TEXT: "4", IMAGE: "2", CLIP: "2"}
 
@@ -75,8 +76,9 @@ def form(
     cards, values = [ShotCard(TEXT, USUAL_SECONDS[TEXT])], {}
     if from_:
         job = find_video(server, visitor.caller.account_id, from_)
-        cards, values = _cards_of_job(job, visitor), {"size": job.request["size"], "from": job.id}
+        cards, values = _cards_of_job(server, visitor, job), {"size": job.request["size"], "from": job.id}
         if job.request.get("parts"):  # made again with these, its shots stay as they are
+            values |= {name: str(job.request[name]) for name in CARRIED if job.request.get(name) not in (None, False)}
             values |= {"seed": str(job.request["seed"]), "turbo": "false" if job.request.get("turbo") is False else ""}
     return _page(request, server, visitor, cards, values)
 
@@ -96,6 +98,7 @@ async def make(request: Request, server: TheServer, visitor: TheVisitor) -> Resp
             cards = _pictured(server, visitor, cards, sent["cards"])
             if act:
                 return _page(request, server, visitor, _changed(cards, act), values)
+            loop = _loop(cards, values)
             shots = _shots(cards, _pieces(server, visitor, cards))
             pieces = [piece for shot in shots for piece in shot]
             job = make_timeline(
@@ -103,7 +106,8 @@ async def make(request: Request, server: TheServer, visitor: TheVisitor) -> Resp
                 visitor.caller,
                 pieces,
                 _asked(cards, pieces, values),
-                cuts=set(accumulate(len(shot) for shot in shots[:-1])),
+                loop=loop,
+                cuts=None if loop else set(accumulate(len(shot) for shot in shots[:-1])),
                 parent_id=_parent(server, visitor, values, pieces),
                 once=_once(str(sent.get("once", "")), values, cards),
             )
@@ -133,15 +137,6 @@ async def shots(request: Request, server: TheServer, visitor: TheVisitor) -> dic
     return await run_in_threadpool(looked)
 
 
-@router.get("/storyboard/pictures/{kept}")
-def picture(kept: str, request: Request, server: TheServer, visitor: TheVisitor) -> Response:
-    """A picture of a card, for the session that it was brought in. Raises ApiError (404)."""
-    digest = _opened(visitor, kept)
-    answer = stored_file(request, server.storage, digest, kind="image/png", name="picture.png", still_good=always)
-    answer.headers["cache-control"] = "private, max-age=86400"
-    return answer
-
-
 def _typed(rows: Any) -> list[ShotCard]:
     """The cards of a form, without the pictures that came with it. Raises ApiError (400) that names the card."""
     if not isinstance(rows, list) or not rows:
@@ -169,7 +164,7 @@ def _pictured(server: Server, visitor: Visitor, cards: list[ShotCard], rows: Any
             digest = str(keep_picture(server, visitor.caller.account_id, given))
         except ApiError as error:
             raise _bad(number, str(error), error) from None
-        found[number - 1] = replace(cards[number - 1], kept=_sealed(visitor, digest))
+        found[number - 1] = replace(cards[number - 1], kept=sealed(server, visitor, digest))
     return found
 
 
@@ -197,11 +192,21 @@ def _pieces(server: Server, visitor: Visitor, cards: list[ShotCard]) -> list[lis
     for number, (card, prompt) in enumerate(_prompted(cards), 1):
         try:
             found.append(_pieces_of(server, visitor, card, prompt))
+            for piece in found[-1]:
+                if isinstance(piece, Still):
+                    renew(server, piece.digest)
         except ApiError as error:
             raise _bad(number, str(error), error) from None
     if any(isinstance(piece, Made) and not piece.prompt for pieces in found for piece in pieces):
         raise ApiError(400, "invalid_value", "say on at least one card what is to be seen", param="cards")
     return found
+
+
+def _loop(cards: list[ShotCard], values: dict[str, str]) -> bool:
+    """Whether its end shall lead back to its beginning. Raises ApiError (400) where it is cut."""
+    if values.get("loop") and any(card.cut for card in cards[1:]):
+        raise ApiError(400, "invalid_value", "a loop is made in one piece; take the cuts away, or do not close it")
+    return bool(values.get("loop"))
 
 
 def _prompted(cards: list[ShotCard]) -> list[tuple[ShotCard, str]]:
@@ -229,7 +234,7 @@ def _fates(server: Server, visitor: Visitor, cards: list[ShotCard], values: dict
         whole = [[piece for piece in shot if piece] for shot in good]
         asked = _asked(cards, [piece for shot in whole for piece in shot], values)
         kept = iter(shots_kept(server, visitor.caller, whole, asked))
-        taken = [all(shot) and next(kept) for shot in shots]
+        taken = [not values.get("loop") and all(shot) and next(kept) for shot in shots]
     except ApiError:  # a size or seed that cannot be
         taken = [False] * len(shots)
     place, found = -1, []
@@ -258,7 +263,7 @@ def _made_seconds(cards: list[ShotCard], fates: list[str]) -> float:
 
 def _asked(cards: list[ShotCard], pieces: list[Piece], values: dict[str, str]) -> dict[str, Any]:
     """The fields of a request that the form says."""
-    said = {name: values[name] for name in SETTINGS if values.get(name)}
+    said = {name: values[name] for name in SETTINGS if values.get(name) and name != "loop"}
     return said | {"prompt": _prompt(cards, pieces)}
 
 
@@ -279,7 +284,7 @@ def _pieces_of(server: Server, visitor: Visitor, card: ShotCard, prompt: str) ->
             if not card.kept:
                 raise ApiError(400, "invalid_value", "give it a picture: a JPEG, PNG or WebP file")
             seconds = seconds_of(card.seconds or 0, "seconds")
-            return [Still(_opened(visitor, card.kept)), *([Made(seconds, prompt)] if seconds else [])]
+            return [Still(opened(server, visitor, card.kept)), *([Made(seconds, prompt)] if seconds else [])]
         case _:
             if not card.clip:
                 raise ApiError(400, "invalid_value", "choose a clip")
@@ -301,7 +306,7 @@ def _once(sent: str, values: dict[str, str], cards: list[ShotCard]) -> str | Non
     return f"board-{hashlib.sha256(told).hexdigest()[:40]}" if sent else None
 
 
-def _cards_of_job(job: Job, visitor: Visitor) -> list[ShotCard]:
+def _cards_of_job(server: Server, visitor: Visitor, job: Job) -> list[ShotCard]:
     """The cards that a clip was made of; of another clip one card, and one to go on with."""
     parts = job.request.get("parts")
     if not parts:
@@ -312,18 +317,10 @@ def _cards_of_job(job: Job, visitor: Visitor) -> list[ShotCard]:
     for place, part in enumerate(parts):
         cut = "1" if place and place in begins else ""
         if part["kind"] == "clip":
-            cards.append(
-                ShotCard(
-                    CLIP,
-                    f"{part['stop'] - part['start']:.6g}",
-                    "",
-                    part["video"] or "",
-                    f"{part['start']:.6g}",
-                    cut=cut,
-                )
-            )
+            seconds, start = f"{part['stop'] - part['start']:.6g}", f"{part['start']:.6g}"
+            cards.append(ShotCard(CLIP, seconds, clip=part["video"] or "", start=start, cut=cut))
         elif part["kind"] == "picture":
-            cards.append(ShotCard(IMAGE, "0", kept=_sealed(visitor, part["digest"]), cut=cut))
+            cards.append(ShotCard(IMAGE, "0", kept=sealed(server, visitor, part["digest"]), cut=cut))
         else:
             seconds, text = f"{part['seconds']:.6g}", part["prompt"] or job.request["prompt"]
             if not cut and cards and cards[-1] == replace(cards[-1], kind=IMAGE, seconds="0"):
@@ -343,8 +340,8 @@ def _page(
     status: int = 200,
 ) -> Response:
     language, account = page_language(request), visitor.caller.account_id
-    clips = cards_of(server, latest(server, account, MOST_CLIPS, jobs.c.status == Status.COMPLETED), language)
-    known = {"size": SIZES[0], "turbo": "", "seed": "", "from": ""} | values
+    clips = _clips(server, account, cards, language)
+    known = dict.fromkeys((*SETTINGS, "from"), "") | {"size": SIZES[0]} | values
     fates = _fates(server, visitor, cards, values)
     asked = making_of(known) | {"seconds": min(3600.0, max(0.1, _made_seconds(cards, fates)))}
     return page(
@@ -355,6 +352,7 @@ def _page(
         usual=[ShotCard(kind, seconds) for kind, seconds in USUAL_SECONDS.items()],
         fates=fates,
         values=known,
+        carried=CARRIED,
         problem=problem,
         clips=clips,
         gone={card.clip for card in cards if card.clip} - {clip.id for clip in clips},
@@ -365,24 +363,19 @@ def _page(
     )
 
 
+def _clips(server: Server, account_id: str, cards: list[ShotCard], language: str) -> list[Card]:
+    """What one may choose among: the account's latest finished clips, and those that cards have already."""
+    found = latest(server, account_id, MOST_CLIPS, jobs.c.status == Status.COMPLETED)
+    chosen = {card.clip for card in cards if card.clip} - {job.id for job in found}
+    older = (jobs.c.status == Status.COMPLETED) & jobs.c.id.in_(some_of(chosen))
+    return cards_of(server, found + latest(server, account_id, MOST_CARDS, older), language)
+
+
 def _number(text: str) -> float:
     try:
         return seconds_of(text, "seconds")
     except ApiError:
         return 0.0
-
-
-def _sealed(visitor: Visitor, digest: str) -> str:
-    """A stored picture's name in this session's forms, which no other session can make or use."""
-    return f"{digest}.{hmac.new(visitor.form_word.encode(), digest.encode(), hashlib.sha256).hexdigest()}"
-
-
-def _opened(visitor: Visitor, kept: str) -> str:
-    """The digest of a picture's name. Raises ApiError (404)."""
-    digest = kept.partition(".")[0]
-    if not hmac.compare_digest(_sealed(visitor, digest).encode(), kept.encode()):
-        raise ApiError(404, "not_found", "there is no such picture any more; give it again")
-    return digest
 
 
 def _bad(number: int, why: str, cause: ApiError | None = None) -> ApiError:

@@ -78,3 +78,10 @@ def test_prompts_are_found_beside_clips_in_many_forms(name, text):
     archive = Archive(zipped([("v/clip_0123456.mp4", b"x"), ("v/clip_7777777.mp4", b"x"), (name, text)]))
     clips = [entry for entry in archive.entries if entry.ending == ".mp4"]
     assert {clip: one["prompt"] for clip, one in said_of(archive, clips).items()} == {"v/clip_0123456.mp4": "a cat"}
+
+
+@pytest.mark.parametrize("name", ["clip_0123456.txt", "all.csv"])
+def test_a_prompt_that_no_export_could_say_again_is_none(name):
+    text = b"a \0cat" if name.endswith(".txt") else b"file,prompt\nclip_0123456.mp4,a \0cat\n"
+    archive = Archive(zipped([("clip_0123456.mp4", b""), (name, text)]))
+    assert said_of(archive, [entry for entry in archive.entries if entry.ending == ".mp4"]) == {}

@@ -8,9 +8,11 @@ import pytest
 from markupsafe import Markup
 
 import himmel
-from himmel.errors import ForeignForm
-from himmel.studio.complaints import SENTENCES, as_told, complaint
+from himmel.errors import ApiError, ForeignForm
+from himmel.spec import MAX_SEED
+from himmel.studio.complaints import OF_FIELDS, SENTENCES, as_told, complaint
 from himmel.studio.passwords import WRONG
+from himmel.studio.schemas import CreateVideo, validated
 from himmel.studio.timelines import seconds_of
 
 GAP = re.compile(r"%\((\w+)\)s")
@@ -47,7 +49,7 @@ def test_each_sentence_is_one_that_an_error_says():
 
 
 def test_each_sentence_is_known_again_with_its_values():
-    for sentence in SENTENCES:
+    for sentence in SENTENCES + OF_FIELDS:
         told = GAP.sub(lambda gap: f"<{gap[1]}>", sentence)
         german = complaint(told, "de")
         assert "<" not in german.replace('<span lang="en">', "").replace("</span>", ""), "a value is not escaped"
@@ -68,7 +70,41 @@ def test_each_sentence_is_known_again_with_its_values():
 )
 def test_what_a_german_page_says(text, german):
     assert str(complaint(text, "de")).startswith(german)
-    assert complaint(text, "en") == Markup.escape(text)
+    assert complaint(text, "en") == Markup.escape(text.replace("seconds: Value error, ", ""))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "english", "german"),
+    [
+        ("prompt", " ", "the prompt is empty", "Der Prompt ist leer."),
+        (
+            "seed",
+            MAX_SEED + 1,
+            f"Seed: Input should be less than or equal to {MAX_SEED}",
+            f"Seed: höchstens {MAX_SEED}",
+        ),
+        ("steps", 0, "Steps: Input should be greater than or equal to 1", "Schritte: mindestens 1"),
+        ("fps", "x", "Frames a second: Input should be a valid integer", "Bilder je Sekunde: es muss eine ganze Zahl"),
+        ("guidance", "x", "Guidance: Input should be a valid number", "Führung: es muss eine Zahl"),
+        ("prompt", "", "What the clip shows: String should have at least 1 char", "Was der Clip zeigt: mindestens 1 Z"),
+        (
+            "prompt",
+            "a" * 32001,
+            "What the clip shows: String should have at most",
+            "Was der Clip zeigt: höchstens 32000 Z",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_field_is_said_in_words(field, value, english, german):
+    with pytest.raises(ApiError) as caught:
+        validated(CreateVideo, {"prompt": "a cat", field: value})
+    assert complaint(str(caught.value), "en").startswith(english)
+    assert complaint(str(caught.value), "de").startswith(german)
+    assert as_told(str(caught.value), "ja")["lang"] == "ja"
+
+
+def test_of_what_nobody_translated_a_page_shows_the_sentence_alone():
+    assert complaint("size: Value error, odd", "en") == "odd"
 
 
 def test_what_a_script_is_told():

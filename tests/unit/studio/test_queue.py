@@ -395,3 +395,16 @@ def test_one_request_for_several_is_all_or_none(house):
         house.queue.accept(house.account("anna"), [{}] * 4, 1.0)
     assert len([house.work() for _ in range(3)]) == 3
     assert house.queue.claim("w") is None
+
+
+def test_a_clip_that_is_brought_twice_at_once_is_kept_once(house):
+    anna = house.account("anna")
+
+    def kept(_):
+        return house.queue.keep(anna, {"prompt": "a cat"}, {"video": "d" * 64}, {}, None, "import-1")
+
+    with ThreadPoolExecutor(2) as both:
+        first, second = both.map(kept, range(2))
+    assert first == second == house.queue.kept_before(anna, "import-1")
+    house.queue.cancel(first, anna, delete=True)
+    assert kept(0) != first

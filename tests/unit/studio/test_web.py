@@ -1,10 +1,17 @@
 """Pages: where forms may come from, where links may lead, which cookie, and how errors look."""
 
+import errno
+from unittest.mock import Mock
+
 import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError, TimeoutError
 from starlette.requests import Request
 
 from himmel.errors import ApiError, ForeignForm, NotSignedIn
-from himmel.studio.web import HEADERS, check_origin, cookie_name, page, safe_path, trouble
+from himmel.studio import web_queue
+from himmel.studio.app import make_app
+from himmel.studio.web import HEADERS, came_from, check_origin, cookie_name, page, safe_path, trouble
 from himmel.studio.web_static import FILES, PACKED
 
 
@@ -38,6 +45,7 @@ def test_forms_come_from_here(headers):
         {"sec-fetch-site": "cross-site", "origin": "http://sky.test"},
         {"sec-fetch-site": "same-site"},
         {"sec-fetch-site": "none"},
+        {"origin": "http://["},
     ],
 )
 def test_forms_from_elsewhere_are_refused(headers):
@@ -94,12 +102,57 @@ def test_who_is_not_signed_in_is_sent_to_sign_in_and_back():
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Flibrary%3Fq%3Dcat")
 
 
+@pytest.mark.parametrize(("referer", "path"), [("http://sky.test/queue?x=1", "/queue"), ("http://[", "/create")])
+def test_one_goes_back_to_where_one_came_from_if_it_is_an_address(referer, path):
+    assert came_from(request({"referer": referer})) == path
+
+
 def test_errors_are_pages_for_people_and_json_for_scripts():
     error = ApiError(404, "video_not_found", "there is no video '<b>'")
     shown = trouble(request({"accept": "text/html"}), error)
     assert shown.status_code == 404 and "&lt;b&gt;" in shown.body.decode()
     told = trouble(request({"accept": "application/json"}), error)
     assert told.status_code == 404 and b'"message"' in told.body
+
+
+@pytest.fixture
+def wire(server, caller):
+    """A browser that is signed in and was told to speak German."""
+    with TestClient(make_app(server), headers={"accept": "text/html"}, follow_redirects=False) as wire:
+        wire.cookies.update({"himmel": server.sessions.begin(caller.account_id, "a browser"), "language": "de"})
+        yield wire
+
+
+@pytest.mark.parametrize(
+    ("path", "above"), [("/library/act", "/library"), ("/clips/video_1/remix", "/clips/video_1"), ("/theme", "/")]
+)
+def test_where_a_form_led_to_is_loaded_again_as_its_page(wire, path, above):
+    answer = wire.get(path)
+    assert (answer.status_code, answer.headers["location"]) == (303, above)
+    assert wire.get(path, headers={"accept": "*/*"}).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "german", "code"),
+    [
+        (OperationalError("select", {}, Exception("gone")), 503, "Die Datenbank des Servers", "database_unavailable"),
+        (TimeoutError("no connection"), 503, "Der Server hat gerade zu viel zu tun", "database_busy"),
+        (RuntimeError("a mistake"), 500, "Der Server hat einen Fehler gemacht", "internal_error"),
+        (OSError(errno.ENOSPC, "full"), 507, "Der Speicher des Ser", "storage_full"),
+    ],
+)
+def test_whatever_goes_wrong_is_a_page_for_people(wire, monkeypatch, fault, status, german, code):
+    monkeypatch.setattr(web_queue, "latest", Mock(side_effect=fault))
+    shown = wire.get("/queue")
+    assert shown.status_code == status and german in shown.text and '<html lang="de"' in shown.text
+    assert ("retry-after" in shown.headers) == (status != 500)
+    told = wire.get("/queue", headers={"accept": "application/json"})
+    assert (told.status_code, told.json()["error"]["code"]) == (status, code)
+
+
+def test_what_is_not_there_is_told_in_the_language_that_was_chosen(wire):
+    answer = wire.get("/nowhere")
+    assert answer.status_code == 404 and "Unter dieser Adresse ist nichts" in answer.text
 
 
 def test_scripts_are_small():

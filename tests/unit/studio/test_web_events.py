@@ -1,6 +1,9 @@
 """Events: what a page that slept is told, and whom a flood does not silence."""
 
+import asyncio
+
 import pytest
+from starlette.requests import Request
 
 from himmel.studio import web_events
 from himmel.studio.jobs import Status
@@ -50,3 +53,25 @@ def test_a_flood_of_one_account_leaves_another_its_events(server, caller, look, 
     many, few = web_events._look(server, asked)
     assert [one["id"] for one in few] == [mine.id]
     assert [one["id"] for one in many] == [job.id for job in flood[:2]]
+
+
+def test_who_signs_out_hears_no_more_however_much_there_is_to_tell(server, caller, monkeypatch):
+    monkeypatch.setattr(web_events, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(web_events, "CHECK_SECONDS", 0.05)
+    news = iter(range(100_000))
+    monkeypatch.setattr(web_events, "_look", lambda _, asked: [[{"id": "a", "progress": next(news)}] for _ in asked])
+    cookie = f"himmel={server.sessions.begin(caller.account_id, 'a browser')}"
+    scope = {"type": "http", "method": "GET", "path": "/events", "headers": [(b"cookie", cookie.encode())]}
+
+    async def silent():
+        await asyncio.sleep(60)
+
+    async def listen():
+        request, heard = Request(scope | {"scheme": "http", "server": ("sky.test", 80)}, silent), 0
+        async for _ in web_events._events(request, server, caller.account_id, 1.0, "en"):
+            heard += 1
+            if heard == 3:
+                server.sessions.end(caller.account_id)
+        return heard
+
+    assert 3 <= asyncio.run(asyncio.wait_for(listen(), 20)) < 30
