@@ -58,6 +58,7 @@ class Player extends HTMLElement {
   }
 
   #tell() {
+    cancelAnimationFrame(this.frame); // of all calls that were under way, one goes on
     const { currentTime, duration, paused } = this.video;
     this.classList.toggle("playing", !paused);
     const length = duration || 0;
@@ -69,7 +70,7 @@ class Player extends HTMLElement {
     track.setAttribute("aria-valuenow", currentTime.toFixed(2));
     track.setAttribute("aria-valuetext", this.#part("clock").textContent);
     track.style.setProperty("--left", `${100 - (length ? (100 * currentTime) / length : 0)}%`);
-    if (!paused) requestAnimationFrame(() => this.#tell());
+    if (!paused) this.frame = requestAnimationFrame(() => this.#tell());
   }
 
   #track() {
