@@ -194,14 +194,15 @@ class Storyboard extends HTMLElement {
     made.querySelector("textarea, select, input[type=file]").focus();
   }
 
-  // A card of a picture that was dropped.
+  // A card of a picture that was dropped; whether there was room for it.
   picture(file) {
-    if (this.shots.length >= Number(this.getAttribute("most"))) return;
+    if (this.shots.length >= Number(this.getAttribute("most"))) return false;
     this.#add("image");
     const input = field(this.chosen, "picture"), bag = new DataTransfer();
     bag.items.add(file);
     input.files = bag.files;
     ["input", "change"].forEach((name) => input.dispatchEvent(new Event(name, { bubbles: true })));
+    return true;
   }
 
   #remove(shot) {
