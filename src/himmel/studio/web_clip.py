@@ -129,7 +129,7 @@ async def again(video_id: str, request: Request, server: TheServer, visitor: The
         said = hashlib.sha256(prompt.encode()).hexdigest()[:16] if prompt is not None else ""
         once = f"again-{job.id}-{new_seed}-{said}-{sent}" if sent else None
         other = ask_again(server, visitor.caller, job, new_seed=new_seed, prompt=prompt, once=once)
-        return go_to("/queue" if fields.get("from") == "queue" else f"/clips/{other.id}")
+        return went(request, "/queue" if fields.get("from") == "queue" else f"/clips/{other.id}")
 
     return await run_in_threadpool(made)
 

@@ -63,4 +63,7 @@ addEventListener("submit", (event) => {
   if (event.defaultPrevented || event.target.method !== "post" || event.submitter?.matches("[data-stays]")) return;
   setTimeout(() => event.target.querySelectorAll("button").forEach((button) => (button.disabled = true)));
 });
-addEventListener("pageshow", () => document.querySelectorAll("button:disabled").forEach((button) => (button.disabled = false)));
+addEventListener("pageshow", () => {
+  const asleep = document.querySelectorAll("button:disabled:not(himmel-storyboard [name=act])"); // which sees to its own
+  asleep.forEach((button) => (button.disabled = false));
+});
