@@ -1,14 +1,16 @@
 // Forms that are half filled in: kept in this browser, by account, until the server has them; sent so that a line that
 // breaks loses nothing. A form says under which name in data-draft; of its files pictures are kept.
-import { idOf, keep, keepable, kept as keptFile } from "./kept.js";
+import { forget, idOf, keep, keepable, kept as keptFile } from "./kept.js";
 
 const PAUSE = 300; // milliseconds without a change before a draft is written
+const DRAFTS = "himmel.draft."; // what their names begin with
+const LEAVING = "himmel.leaving";
 const OWN = ["word", "once"]; // fields that belong to a page, not to who fills it in
 
 export class Draft {
   // "fill" puts kept fields, [name, value] in order, into a form that has more than plain fields.
   constructor(form, fill = (fields) => fillIn(form, fields)) {
-    const plain = `himmel.draft.${form.dataset.draft}`;
+    const plain = DRAFTS + form.dataset.draft;
     Object.assign(this, { form, key: plain + location.search, latest: `${plain}.latest` });
     this.note = form.querySelector("[data-restored]");
     this.begun = JSON.stringify(this.#fields());
@@ -170,6 +172,21 @@ export function fillIn(form, fields) {
 }
 
 export const offers = (select, value) => [...select.options].some((option) => option.value === value);
+
+// Who signs out, or ends the account, leaves nothing behind, once it is done; the server's Clear-Site-Data is for https.
+document.querySelectorAll("form[data-leaves]").forEach((form) => form.addEventListener("submit", () => {
+  try {
+    sessionStorage.setItem(LEAVING, "1");
+  } catch { /* a browser that keeps nothing */ }
+}));
+try {
+  const left = sessionStorage.getItem(LEAVING) && !document.querySelector(".nav");
+  sessionStorage.removeItem(LEAVING);
+  if (left) {
+    Object.keys(localStorage).filter((key) => key.startsWith(DRAFTS)).forEach((key) => localStorage.removeItem(key));
+    forget();
+  }
+} catch { /* a browser that keeps nothing */ }
 
 // Forms of plain fields alone need no more than this; those with more make drafts of themselves.
 document.querySelectorAll("form[data-draft]").forEach((form) => {
