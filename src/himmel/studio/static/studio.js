@@ -1,4 +1,5 @@
 // What every page does: its elements, the theme, the keys. All of it adds to pages that work without.
+import { unwanted } from "./keys.js";
 import "./scrub.js";
 import "./player.js";
 import "./composer.js";
@@ -27,7 +28,8 @@ const typing = (target) => target.closest("input, textarea, select, [contentedit
 const places = { c: "/create", b: "/storyboard", l: "/library", e: "/explore", q: "/queue" };
 
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || !document.querySelector(".nav")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || unwanted(event)) return;
+  if (!document.querySelector(".nav")) return;
   if (event.key === "?") document.querySelector("[data-keys]")?.showModal();
   else if (event.key === "/") document.querySelector("#prompt, #q")?.focus();
   else if (event.key in places) location.assign(places[event.key]);
