@@ -28,8 +28,8 @@ def test_from_words_to_a_clip_that_plays(page):
     card.get_by_role("link").click()
     clock = page.locator("[data-clock]")
     clock.filter(has_text="/ 2.0 s").wait_for()
-    page.keyboard.press("Home")
-    page.keyboard.press("ArrowRight")
+    for key in ("ArrowLeft", "Home", "ArrowRight"):  # the first one pauses
+        page.keyboard.press(key)
     clock.filter(has_text="2 / 24").wait_for()
     page.goto("/library?q=kangaroo")
     assert page.locator(".card").count() == 1
@@ -63,6 +63,22 @@ def test_a_preset_speaks_the_language_of_the_prompt_and_yields_to_it(page):
     page.context.set_offline(True)  # then it goes in as it stands there
     page.get_by_role("button", name="table top").click()
     expect(page.locator("#prompt")).to_have_value(re.compile("static camera$"))
+
+
+def test_presets_touched_quickly_and_what_is_typed_meanwhile_are_all_there(page):
+    page.fill("#prompt", "a cat")
+    page.get_by_text("Presets", exact=True).click()
+    held = []
+    page.route("**/create/look", lambda route: held.append(route) if len(held) < 2 else route.continue_())
+    page.get_by_role("button", name="film noir").click()
+    page.get_by_role("button", name="table top").click()
+    page.locator("#prompt").press("End")
+    page.locator("#prompt").press_sequentially(" on the beach")
+    for route in held:
+        route.continue_()
+    prompt = page.locator("#prompt")
+    for words in ("^a cat on the beach, ", "at night", "in 3D style"):
+        expect(prompt).to_have_value(re.compile(words))
 
 
 def test_a_clip_is_followed_where_streams_do_not_get_through(page):

@@ -177,6 +177,71 @@ def test_what_the_server_refuses_is_said_and_nothing_goes(page, png):
     assert page.evaluate("document.querySelector('[data-shots] [type=file]').files.length") == 1
 
 
+def test_a_draft_about_a_clip_takes_the_place_of_no_other(page, clips):
+    number = clips[0].split("/")[-1]
+    for path, field in (("/create", PROMPT), ("/storyboard", "[name=seed]")):
+        about, box = f"{path}?from={number}", page.locator(field)
+        page.goto(about)
+        box.fill("11")
+        page.goto(path)  # which goes on with the latest
+        expect(box).to_have_value("11")
+        page.get_by_role("button", name="Begin anew").click()
+        expect(box).to_have_value("")
+        box.fill("22")
+        page.goto(about)
+        assert box.input_value() not in ("11", "22")
+        box.fill("33")
+        page.goto(path)
+        expect(box).to_have_value("22")
+        page.goto(about)
+        expect(box).to_have_value("33")
+
+
+def test_a_restored_form_says_its_own_cost(page):
+    page.check("[name=n][value='4']", force=True)
+    page.select_option("[name=seconds]", "20")
+    cost = page.locator("[data-estimate]")
+    usual = cost.inner_text()
+    expect(cost).not_to_have_text(usual)
+    page.wait_for_timeout(WRITTEN)
+    page.reload()
+    expect(cost).not_to_have_text(usual)
+
+
+def test_other_words_for_a_remix_outlast_a_reload(page, studio, clips):
+    page.goto(clips[0])
+    page.locator("[action$='/remix'] > button").click()
+    page.wait_for_url(re.compile(rf"/clips/(?!{clips[0].split('/')[-1]})"))
+    page.locator("himmel-player").wait_for()
+    page.get_by_text("Change the words", exact=True).click()
+    words = page.locator("[action$='/again'] [name=prompt]")
+    words.fill("an owl")
+    before, at = jobs(studio), page.url
+    page.reload()  # as the page does itself when the clip is there
+    assert words.is_visible() and words.input_value() == "an owl"
+    page.locator("[data-draft^=again] > button").click()
+    page.wait_for_url(lambda url: "/clips/" in url and url != at)
+    assert jobs(studio) == before + 1
+
+
+def test_who_ends_the_account_leaves_no_draft(page, enter, png):
+    enter(page, "goer")
+    page.fill(PROMPT, "mine alone")
+    page.set_input_files("[name=last_frame]", {"name": "a.png", "mimeType": "image/png", "buffer": png})
+    page.wait_for_timeout(WRITTEN)
+    page.goto("/account")
+    form, drafts = page.locator("[action='/account/delete']"), "Object.keys(localStorage).join()"
+    form.locator("[name=name]").fill("somebody else")
+    form.get_by_role("button").click()
+    page.get_by_role("alert").filter(has_text="nothing was deleted").wait_for()
+    assert "himmel.draft.create" in page.evaluate(drafts)
+    form.locator("[name=name]").fill("goer")
+    form.get_by_role("button").click()
+    page.wait_for_url("**/sign-in")
+    assert page.evaluate(drafts) == ""
+    assert page.evaluate("indexedDB.databases()") == []
+
+
 def test_drafts_belong_to_an_account(page, enter):
     page.goto("/create")
     page.fill(PROMPT, "mine alone")

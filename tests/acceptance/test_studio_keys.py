@@ -51,6 +51,30 @@ def test_the_keys_are_told_by_a_question_mark(page):
     page.wait_for_url("**/storyboard")
 
 
+def test_keys_of_one_letter_can_be_switched_off(page):
+    page.goto("/account")
+    page.get_by_role("button", name="Show the keys").click()
+    page.get_by_label("Keys of one letter or sign").uncheck()
+    page.keyboard.press("Escape")
+    page.goto("/library")
+    page.keyboard.press("ArrowRight")
+    for key in ("a", "s", "?", "/", "b"):
+        page.keyboard.press(key)
+    assert chosen(page) == [False, False] and page.url.endswith("/library")
+    assert page.locator(".card-link").first.evaluate("one => one === document.activeElement")
+    page.keyboard.press("Space")
+    assert chosen(page) == [True, False], "other keys are not"
+    page.locator(".card-link").first.click()
+    page.keyboard.press("o")
+    assert page.locator("himmel-player video").evaluate("one => one.loop")
+    page.goto("/account")
+    page.get_by_role("button", name="Show the keys").click()
+    page.get_by_label("Keys of one letter or sign").check()
+    page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    page.wait_for_url("**/storyboard")
+
+
 def test_who_wants_it_still_gets_it_still(page):
     page.emulate_media(reduced_motion="reduce")
     page.goto("/library")

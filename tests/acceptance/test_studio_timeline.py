@@ -104,9 +104,10 @@ def picture(tmp_path):
     return path
 
 
-def dropped(page, path, place, answer="dialog[data-drop][open]"):
-    """A file dragged into the window from outside and dropped there, when the page has answered."""
-    wire, data = page.context.new_cdp_session(page), {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+def dropped(page, path, place, answer="dialog[data-drop][open]", also=()):
+    """Files dragged into the window from outside and dropped there, when the page has answered."""
+    wire, files = page.context.new_cdp_session(page), [str(one) for one in (path, *also)]
+    data = {"items": [], "files": files, "dragOperationsMask": 1}
 
     def send(kind, x, y):
         wire.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
@@ -160,5 +161,20 @@ def test_a_file_dropped_elsewhere_is_a_card_or_a_clip_and_the_page_stays(page, p
     dropped(page, film, "h1", "h1")
     page.locator(".card-prompt").get_by_text("my film").wait_for()
     film.write_bytes(b"none")
-    dropped(page, film, "h1", "h1")
-    page.get_by_role("alert").filter(has_text="not an MP4 clip").wait_for()
+    good = tmp_path / "another film.mp4"
+    write_video(good, [np.full((12, 48, 64, 3), 9, np.uint8)], size=Size(64, 48), fps=12)
+    dropped(page, film, "h1", "h1", [words, good])
+    told = page.get_by_role("alert").filter(has_text="my film.mp4: this is not an MP4 clip")
+    told.filter(has_text="words.txt: Clips (MP4) and exports").wait_for()
+    told.get_by_role("link", name="See what came").click()
+    page.locator(".card-prompt").get_by_text("another film").wait_for()
+
+
+def test_a_full_storyboard_takes_no_more_and_says_so(page, picture):
+    laid(page, *map(str, range(24)))
+    add = page.get_by_role("button", name="Add words")
+    assert add.is_disabled()
+    dropped(page, picture, "h1", "h1")
+    page.get_by_role("alert").filter(has_text="red.png: a storyboard has at most 24 cards").wait_for()
+    page.reload()
+    assert add.is_disabled()

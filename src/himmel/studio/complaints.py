@@ -1,7 +1,7 @@
 """What errors say on pages: those that makers meet most in the page's language, all others marked as English.
 
 Owns: which ones are translated. Errors are raised in English with their values in them; here stand their sentences with
-gaps for the values. What fills a gap called "why" is a complaint of its own.
+gaps for the values. What fills a gap called "why" or "status" is a complaint of its own.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ SENTENCES = (
     # what it is made of
     _("there is no video '%(clip)s'"),
     _("the clip is not there: the job is %(status)s"),
+    _("queued"),
+    _("in_progress"),
+    _("failed"),
     _("at most %(most)s at a time, and %(all)s in all"),
     _("it was extended %(times)s times already"),
     _("from %(start)s to %(stop)s s there is nothing to keep; allowed: 0 to %(length)s s, at least %(least)s"),
@@ -125,7 +128,7 @@ def complaint(text: str, language: str) -> Markup:
         return Markup('<span lang="en">%s</span>') % english
     sentence, gaps = found
     said = catalogue(language).gettext
-    filled = {name: complaint(value, language) if name == "why" else value for name, value in gaps.items()}
+    filled = {name: complaint(value, language) if name in ("why", "status") else value for name, value in gaps.items()}
     told = Markup(said(sentence)) % filled
     field = FIELD.match(text)
     if sentence in OF_FIELDS and field and field[1] in FIELDS:

@@ -129,7 +129,7 @@ async def again(video_id: str, request: Request, server: TheServer, visitor: The
         job, new_seed = find_video(server, visitor.caller.account_id, video_id), fields.get("seed") == "new"
         prompt = str(fields["prompt"]) if "prompt" in fields else None
         other = ask_again(server, visitor.caller, job, new_seed=new_seed, prompt=prompt, once=once)
-        return go_to("/queue" if fields.get("from") == "queue" else f"/clips/{other.id}")
+        return went(request, "/queue" if fields.get("from") == "queue" else f"/clips/{other.id}")
 
     return await run_in_threadpool(made)
 

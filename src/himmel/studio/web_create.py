@@ -326,9 +326,9 @@ def sizes_with(size: str) -> list[tuple[str, Size]]:
     return found
 
 
-def _looks(language: str) -> list[tuple[str, str, str]]:
-    """Presets: name, description, and the words that each puts into a prompt."""
-    return [(look.name, look.description, look.line(language)) for look in read_looks(BUILT_IN).values()]
+def _looks(language: str) -> list[tuple[str, str]]:
+    """Presets: name, and the words that each puts into a prompt."""
+    return [(look.name, look.line(language)) for look in read_looks(BUILT_IN).values()]
 
 
 def _kinds(server: Server, language: str) -> list[tuple[str, list[str]]]:

@@ -18,23 +18,27 @@ if (line) {
 }
 
 function lay(files) {
-  const pictures = files.filter((file) => PICTURE.test(file.type));
-  say(pictures.length < files.length ? line.dataset.wrong : "");
-  pictures.forEach((file) => board.picture(file));
+  const why = (file) => (!PICTURE.test(file.type) ? line.dataset.wrong : board.picture(file) ? "" : line.dataset.full);
+  say(files.map((file) => ({ name: file.name, why: why(file) })).filter(({ why }) => why));
 }
 
+// What cannot be used keeps nothing else away: it is said by name when the others are there.
 async function bring(files) {
-  const good = files.filter(({ name }) => CLIP.test(name) || ZIP.test(name));
-  if (!good.length) return say(line.dataset.wrong);
-  say(line.dataset.bringing);
-  try {
-    let go;
-    for (const file of good) go = ZIP.test(file.name) ? await send("/account/import", "file", file) : await send("/create/clip", "material", file);
-    if (ZIP.test(good.at(-1).name)) location.assign(go);
-    else location.assign("/library");
-  } catch (error) {
-    say(error.lang ? error.message : line.dataset.offline, error.lang);
+  const refused = [], fits = ({ name }) => CLIP.test(name) || ZIP.test(name);
+  let go;
+  if (files.some(fits)) say([{ why: line.dataset.bringing }], "hint");
+  for (const file of files) {
+    try {
+      if (!fits(file)) throw trouble(line.dataset.wrong);
+      if (ZIP.test(file.name)) go = await send("/account/import", "file", file);
+      else go = (await send("/create/clip", "material", file)) && (go ?? "/library");
+    } catch ({ message, lang }) {
+      refused.push({ name: file.name, why: lang ? message : line.dataset.offline, lang });
+    }
   }
+  if (go && !refused.length) return location.assign(go);
+  say(refused);
+  if (go) line.append(Object.assign(document.createElement("a"), { href: go, textContent: line.dataset.came }));
 }
 
 async function send(address, name, file) {
@@ -43,10 +47,13 @@ async function send(address, name, file) {
   body.append(name, file);
   const told = await (await fetch(address, { method: "POST", body, headers: { accept: "application/json" } })).json();
   if (told.go) return told.go;
-  throw Object.assign(new Error(told.error.message), { lang: told.error.lang });
+  throw trouble(told.error.message, told.error.lang);
 }
 
-function say(text, lang = document.documentElement.lang) {
-  const className = text === line.dataset.bringing ? "hint" : "problem";
-  Object.assign(line, { lang, className, textContent: text, hidden: !text });
+const trouble = (message, lang = document.documentElement.lang) => Object.assign(new Error(message), { lang });
+
+function say(all, className = "problem") {
+  Object.assign(line, { className, hidden: !all.length });
+  line.replaceChildren(...all.map(({ name, why, lang = document.documentElement.lang }) =>
+    Object.assign(document.createElement("span"), { lang, textContent: name ? `${name}: ${why}` : why })));
 }

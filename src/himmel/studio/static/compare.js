@@ -1,5 +1,7 @@
 // Two clips in step: one control for both, beside each other or one over the other with a wipe between.
 // Without scripts both have the browser's own player.
+import { unwanted } from "./keys.js";
+import { inSeconds } from "./seconds.js";
 
 const SPEEDS = [1, 0.5, 0.25, 2];
 const LOOSE = 0.02, LOST = 0.1; // seconds apart: from here on drawn together, from here on waited for
@@ -133,7 +135,7 @@ class Compare extends HTMLElement {
     const count = Math.max(1, Math.round(length * this.fps));
     const frame = Math.min(count, Math.floor(at * this.fps + 0.01) + 1);
     this.classList.toggle("playing", this.playing);
-    this.#part("clock").textContent = `${at.toFixed(1)} / ${length.toFixed(1)} s · ${frame} / ${count}`;
+    this.#part("clock").textContent = `${at.toFixed(1)} / ${inSeconds(length.toFixed(1))} · ${frame} / ${count}`;
     const track = this.#part("track");
     track.setAttribute("aria-valuemax", length.toFixed(2));
     track.setAttribute("aria-valuenow", at.toFixed(2));
@@ -157,6 +159,7 @@ class Compare extends HTMLElement {
 
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("textarea, select, dialog")) return;
+    if (unwanted(event)) return;
     const field = event.target.closest("input"), far = event.shiftKey ? Math.round(this.fps) : 1;
     if (event.key === " " && (field === this.range || !event.target.closest("button, a, input"))) this.toggle();
     else if (event.key === "w") this.show(this.dataset.mode === "wipe" ? "beside" : "wipe");

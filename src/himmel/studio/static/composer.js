@@ -15,6 +15,7 @@ class Composer extends HTMLElement {
     new Draft(this.form, (fields) => {
       fields.filter(([name]) => ["first", "last"].includes(name)).forEach(([name, value]) => drop.frame(name, value));
       fillIn(this.form, fields);
+      this.#estimate();
     });
     this.prompt.addEventListener("input", (event) => this.#typed(event));
     this.prompt.addEventListener("scroll", () => (this.marks.scrollTop = this.prompt.scrollTop));
@@ -30,11 +31,16 @@ class Composer extends HTMLElement {
     if (this.prompt.value) this.#look();
   }
 
-  // A preset yields to what the prompt says itself, and speaks its language; the server knows both.
+  // A preset yields to what the prompt says itself, and speaks its language; the server knows both. What was typed while
+  // it was asked is not lost: it is asked again.
   async #put({ look, insert }) {
     if (!look) return this.insert(insert);
     try {
-      const told = await ask("/create/look", { look, prompt: this.prompt.value });
+      let asked, told;
+      do {
+        asked = this.prompt.value;
+        told = await ask("/create/look", { look, prompt: asked });
+      } while (asked !== this.prompt.value);
       this.prompt.value = told.prompt;
       this.yielded = told.notes;
       this.#changed();

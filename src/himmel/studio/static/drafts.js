@@ -1,14 +1,17 @@
 // Forms that are half filled in: kept in this browser, by account, until the server has them; sent so that a line that
 // breaks loses nothing. A form says under which name in data-draft; of its files pictures are kept.
-import { idOf, keep, keepable, kept as keptFile } from "./kept.js";
+import { forget, idOf, keep, keepable, kept as keptFile } from "./kept.js";
 
 const PAUSE = 300; // milliseconds without a change before a draft is written
+const DRAFTS = "himmel.draft."; // what their names begin with
+const LEAVING = "himmel.leaving";
 const OWN = ["word", "once"]; // fields that belong to a page, not to who fills it in
 
 export class Draft {
   // "fill" puts kept fields, [name, value] in order, into a form that has more than plain fields.
   constructor(form, fill = (fields) => fillIn(form, fields)) {
-    Object.assign(this, { form, key: `himmel.draft.${form.dataset.draft}`, here: location.pathname + location.search });
+    const plain = DRAFTS + form.dataset.draft;
+    Object.assign(this, { form, key: plain + location.search, latest: `${plain}.latest` });
     this.note = form.querySelector("[data-restored]");
     this.begun = JSON.stringify(this.#fields());
     this.#restore(fill);
@@ -16,9 +19,11 @@ export class Draft {
     addEventListener("visibilitychange", () => document.hidden && this.#write());
     addEventListener("pagehide", () => this.#write());
     addEventListener("online", () => this.offline && this.#say(""));
+    // A page that comes back as it was left, after its form was sent, is begun anew.
+    addEventListener("pageshow", (event) => event.persisted && this.over && location.reload());
     form.addEventListener("submit", (event) => this.#send(event));
     this.note.querySelector("[data-anew]").addEventListener("click", () => {
-      this.#clear().then(() => location.replace(this.here));
+      this.#clear().then(() => location.replace(location.pathname + location.search));
     });
   }
 
@@ -32,17 +37,25 @@ export class Draft {
   }
 
   #restore(fill) {
-    let kept;
-    try {
-      kept = JSON.parse(localStorage.getItem(this.key));
-    } catch { /* a browser that keeps nothing, or nothing that can be read */ }
-    // A page about a certain clip has values of its own: there only what was typed on that very page comes back.
-    if (!Array.isArray(kept?.fields) || (kept.at !== this.here && location.search)) return;
+    const kept = this.#found();
+    if (!kept) return;
     this.kept = true;
     fill(kept.fields);
+    this.form.closest("details")?.setAttribute("open", ""); // or nobody would see it
     this.form.elements.once.value = kept.once ?? this.form.elements.once.value;
     this.note.hidden = false;
     this.#bring(Array.isArray(kept.files) ? kept.files : []);
+  }
+
+  // A page about a certain clip has values of its own, so each has a draft of its own. A page about none goes on with the
+  // latest of those where nothing was typed on it.
+  #found() {
+    try {
+      const latest = localStorage.getItem(this.latest);
+      if (latest && !location.search && !localStorage.getItem(this.key)) this.key = latest;
+      const kept = JSON.parse(localStorage.getItem(this.key));
+      if (Array.isArray(kept?.fields)) return kept;
+    } catch { /* a browser that keeps nothing, or nothing that can be read */ }
   }
 
   // Files come a moment later; until they are there, they count as there.
@@ -78,9 +91,10 @@ export class Draft {
     const files = this.coming ?? given.map(([place, id]) => [place, id]);
     try {
       if (JSON.stringify(fields) !== this.begun || files.length) {
-        localStorage.setItem(this.key, JSON.stringify({ at: this.here, once, fields, files }));
+        localStorage.setItem(this.key, JSON.stringify({ once, fields, files }));
+        if (this.key.includes("?")) localStorage.setItem(this.latest, this.key);
         this.kept = true;
-      } else if (this.kept) localStorage.removeItem(this.key);
+      } else if (this.kept) this.#forget();
     } catch { /* full, or forbidden */ }
     if (!this.coming) this.#keep(given.filter(([, id]) => id).map(([, , file]) => file));
   }
@@ -92,10 +106,12 @@ export class Draft {
     this.ids = ids;
   }
 
+  #forget() { [this.key, this.latest].forEach((key) => localStorage.removeItem(key)); }
+
   #clear() {
     this.over = true;
     try {
-      localStorage.removeItem(this.key);
+      this.#forget();
     } catch { /* nothing is there */ }
     return keep(this.key, []);
   }
@@ -128,7 +144,8 @@ export class Draft {
   #busy(sending) {
     this.sending = sending;
     this.form.setAttribute("aria-busy", sending);
-    this.form.querySelectorAll("button:not([type=button])").forEach((button) => (button.disabled = sending));
+    if (sending) this.held = this.form.querySelectorAll("button:enabled:not([type=button])");
+    this.held.forEach((button) => (button.disabled = sending));
   }
 
   #say(text, lang = document.documentElement.lang) {
@@ -155,6 +172,21 @@ export function fillIn(form, fields) {
 }
 
 export const offers = (select, value) => [...select.options].some((option) => option.value === value);
+
+// Who signs out, or ends the account, leaves nothing behind, once it is done; the server's Clear-Site-Data is for https.
+document.querySelectorAll("form[data-leaves]").forEach((form) => form.addEventListener("submit", () => {
+  try {
+    sessionStorage.setItem(LEAVING, "1");
+  } catch { /* a browser that keeps nothing */ }
+}));
+try {
+  const left = sessionStorage.getItem(LEAVING) && !document.querySelector(".nav");
+  sessionStorage.removeItem(LEAVING);
+  if (left) {
+    Object.keys(localStorage).filter((key) => key.startsWith(DRAFTS)).forEach((key) => localStorage.removeItem(key));
+    forget();
+  }
+} catch { /* a browser that keeps nothing */ }
 
 // Forms of plain fields alone need no more than this; those with more make drafts of themselves.
 document.querySelectorAll("form[data-draft]").forEach((form) => {

@@ -19,6 +19,13 @@ export async function keep(form, files) {
 // The file of this id; undefined where there is none, or nothing can be kept.
 export const kept = (form, id) => inStore("readonly", (store) => done(store.get([form, id])));
 
+// Forgets all of them, whoever's they are.
+export function forget() {
+  try {
+    indexedDB.deleteDatabase("himmel");
+  } catch { /* nothing can be kept */ }
+}
+
 const of = (form) => IDBKeyRange.bound([form, ""], [form, "\uffff"]);
 
 async function inStore(mode, act) {

@@ -1,4 +1,6 @@
 // Choosing clips by keyboard and hand, and stars without leaving the page. Without it the same forms do the same.
+import { unwanted } from "./keys.js";
+
 const shelf = document.querySelector("[data-shelf]");
 
 if (shelf) {
@@ -50,7 +52,7 @@ if (shelf) {
   };
 
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]") || unwanted(event)) return;
     if (event.target.closest("input:not([type=checkbox]), textarea, select, details")) return;
     if (event.key === " " && !event.target.closest(".card-link")) return; // buttons have a space of their own
     if (event.key in steps) go(at < 0 ? 0 : steps[event.key](), event);

@@ -5,10 +5,10 @@ const PATIENCE = 3; // streams that fail before they bring anything
 
 const open = () => document.querySelectorAll('[data-status="queued"], [data-status="in_progress"]');
 const ofClip = (id) => document.querySelectorAll(`[data-clip="${CSS.escape(id)}"]`);
-let stream, timer, last = Number(document.documentElement.dataset.now) || 0, failures = 0; // since the page was made
+let stream, timer, polling, last = Number(document.documentElement.dataset.now) || 0, failures = 0; // since the page was made
 
 function begin() {
-  if (document.hidden || !open().length || stream || timer) return;
+  if (document.hidden || !open().length || stream || timer || polling) return;
   if (failures >= PATIENCE) return poll();
   stream = new EventSource(last ? `/events?since=${last}` : "/events");
   stream.addEventListener("clips", (event) => {
@@ -31,8 +31,7 @@ function end() {
 }
 
 async function poll() {
-  timer = undefined;
-  if (document.hidden || !open().length) return;
+  polling = true;
   try {
     const answer = await fetch(`/events/latest?since=${last}`, { headers: { accept: "application/json" } });
     if (answer.ok) {
@@ -40,7 +39,11 @@ async function poll() {
       take(id, clips);
     }
   } catch { /* it is asked again */ }
-  timer = setTimeout(poll, POLL);
+  polling = false;
+  timer = setTimeout(() => {
+    timer = undefined;
+    begin();
+  }, POLL);
 }
 
 function take(id, clips) {

@@ -1,5 +1,7 @@
 // A player for short clips: frame by frame, in a loop, slower, in full screen. Without scripts the browser's own stays.
+import { unwanted } from "./keys.js";
 import { showFrame, sheetOf } from "./scrub.js";
+import { inSeconds } from "./seconds.js";
 
 const SPEEDS = [1, 0.5, 0.25, 2];
 
@@ -58,18 +60,19 @@ class Player extends HTMLElement {
   }
 
   #tell() {
+    cancelAnimationFrame(this.frame); // of all calls that were under way, one goes on
     const { currentTime, duration, paused } = this.video;
     this.classList.toggle("playing", !paused);
     const length = duration || 0;
     const count = Math.max(1, Math.round(length * this.fps));
     const frame = Math.min(count, Math.floor(currentTime * this.fps + 0.01) + 1);
-    this.#part("clock").textContent = `${currentTime.toFixed(1)} / ${length.toFixed(1)} s · ${frame} / ${count}`;
+    this.#part("clock").textContent = `${currentTime.toFixed(1)} / ${inSeconds(length.toFixed(1))} · ${frame} / ${count}`;
     const track = this.#part("track");
     track.setAttribute("aria-valuemax", length.toFixed(2));
     track.setAttribute("aria-valuenow", currentTime.toFixed(2));
     track.setAttribute("aria-valuetext", this.#part("clock").textContent);
     track.style.setProperty("--left", `${100 - (length ? (100 * currentTime) / length : 0)}%`);
-    if (!paused) requestAnimationFrame(() => this.#tell());
+    if (!paused) this.frame = requestAnimationFrame(() => this.#tell());
   }
 
   #track() {
@@ -94,7 +97,7 @@ class Player extends HTMLElement {
   }
 
   #key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || unwanted(event)) return;
     if (event.target.closest("input, textarea, select, dialog")) return;
     const far = event.shiftKey ? Math.round(this.fps) : 1;
     if (event.key === " " && !event.target.closest("button, a, summary")) this.toggle();

@@ -1,4 +1,7 @@
 // Cutting a clip on its player's track: two handles, the same two numbers as in the form. And which frame is seen.
+import { unwanted } from "./keys.js";
+import { inSeconds } from "./seconds.js";
+
 const form = document.querySelector("[data-recut]");
 const player = document.querySelector("himmel-player");
 const frames = document.querySelector("[data-frame-form]");
@@ -53,7 +56,7 @@ if (form && player) {
     handles.forEach((handle, index) => {
       handle.style.left = `${places[index]}%`;
       handle.setAttribute("aria-valuenow", [start, stop][index].value);
-      handle.setAttribute("aria-valuetext", `${[start, stop][index].value} s`);
+      handle.setAttribute("aria-valuetext", inSeconds([start, stop][index].value));
     });
     kept.style.left = `${places[0]}%`;
     kept.style.right = `${100 - places[1]}%`;
@@ -64,7 +67,8 @@ if (form && player) {
   track.nextElementSibling.append(kept, ...handles);
   form.addEventListener("input", show);
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || unwanted(event)) return;
+    if (event.target.closest("input, textarea, select, dialog")) return;
     if (event.key === "i") put(start, video.currentTime);
     else if (event.key === "u") put(stop, video.currentTime);
   });

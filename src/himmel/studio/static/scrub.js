@@ -29,7 +29,7 @@ class Scrub extends HTMLElement {
       image.src = this.sheet.url;
       try { await image.decode(); } catch { return; }
     }
-    if (!this.inside) return;
+    if (!this.inside || this.picture?.isConnected) return; // gone, or back before it was there
     this.picture = document.createElement("div");
     this.picture.className = "sheet";
     this.bar = document.createElement("div");

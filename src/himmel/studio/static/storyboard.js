@@ -1,5 +1,6 @@
 // The storyboard as a timeline: cards moved and stretched by mouse, touch and keys. The form's fields are the truth.
 import { Draft, fillIn, offers } from "./drafts.js";
+import { inSeconds } from "./seconds.js";
 
 const NEAR = 6; // pixels that a pointer may move before it drags
 const LEAST_WIDTH = 52; // pixels of a card
@@ -68,7 +69,7 @@ class Storyboard extends HTMLElement {
     });
     this.segments.forEach((segment, shot) => shot.isConnected || (segment.remove(), this.segments.delete(shot)));
     this.querySelectorAll('[value^="add-"]').forEach((button) => (button.disabled = shots.length >= Number(this.getAttribute("most"))));
-    this.querySelector("[data-total]").textContent = `${total.toFixed(1)} s ·`;
+    this.querySelector("[data-total]").textContent = `${inSeconds(total.toFixed(1))} ·`;
     this.#estimate(shots);
     this.draft.touch();
   }
@@ -86,10 +87,10 @@ class Storyboard extends HTMLElement {
     body.classList.toggle("pictured", Boolean(picture && !picture.hidden));
     segment.querySelector("[data-number]").textContent = index + 1;
     segment.querySelector("[data-label]").textContent = text || shot.querySelector(".shot-kind").lastChild.textContent.trim();
-    segment.querySelector("[data-length]").textContent = `${seconds.toFixed(1)} s`;
+    segment.querySelector("[data-length]").textContent = inSeconds(seconds.toFixed(1));
     edge.setAttribute("aria-valuenow", seconds);
     edge.setAttribute("aria-valuemax", longest(shot));
-    edge.setAttribute("aria-valuetext", `${index + 1}: ${seconds.toFixed(1)} s`);
+    edge.setAttribute("aria-valuetext", `${index + 1}: ${inSeconds(seconds.toFixed(1))}`);
   }
 
   #segment(shot) {
@@ -194,14 +195,15 @@ class Storyboard extends HTMLElement {
     made.querySelector("textarea, select, input[type=file]").focus();
   }
 
-  // A card of a picture that was dropped.
+  // A card of a picture that was dropped; whether there was room for it.
   picture(file) {
-    if (this.shots.length >= Number(this.getAttribute("most"))) return;
+    if (this.shots.length >= Number(this.getAttribute("most"))) return false;
     this.#add("image");
     const input = field(this.chosen, "picture"), bag = new DataTransfer();
     bag.items.add(file);
     input.files = bag.files;
     ["input", "change"].forEach((name) => input.dispatchEvent(new Event(name, { bubbles: true })));
+    return true;
   }
 
   #remove(shot) {

@@ -1,4 +1,5 @@
 // What every page does: its elements, the theme, the keys. All of it adds to pages that work without.
+import { unwanted } from "./keys.js";
 import "./scrub.js";
 import "./player.js";
 import "./composer.js";
@@ -27,7 +28,8 @@ const typing = (target) => target.closest("input, textarea, select, [contentedit
 const places = { c: "/create", b: "/storyboard", l: "/library", e: "/explore", q: "/queue" };
 
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || !document.querySelector(".nav")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || unwanted(event)) return;
+  if (!document.querySelector(".nav")) return;
   if (event.key === "?") document.querySelector("[data-keys]")?.showModal();
   else if (event.key === "/") document.querySelector("#prompt, #q")?.focus();
   else if (event.key in places) location.assign(places[event.key]);
@@ -63,4 +65,7 @@ addEventListener("submit", (event) => {
   if (event.defaultPrevented || event.target.method !== "post" || event.submitter?.matches("[data-stays]")) return;
   setTimeout(() => event.target.querySelectorAll("button").forEach((button) => (button.disabled = true)));
 });
-addEventListener("pageshow", () => document.querySelectorAll("button:disabled").forEach((button) => (button.disabled = false)));
+addEventListener("pageshow", () => {
+  const asleep = document.querySelectorAll("button:disabled:not(himmel-storyboard [name=act])"); // which sees to its own
+  asleep.forEach((button) => (button.disabled = false));
+});
