@@ -17,7 +17,8 @@ from himmel.engine.shapes import Blocks
 from himmel.engine.tasks import Ahead
 from himmel.engine.transformer import Prompt, Transformer
 
-LEVEL_SHIFT = 2.0  # towards noise: there the prompt settles what is shown and how it moves (Esser et al. 2024)
+LEVEL_SHIFT = 2.0  # towards noise: there the prompt settles what is shown (Esser et al. 2024)
+MOTION_SHIFT = 4.0  # of the second block, where it settles how things move: later ones see that in their past
 CONTEXT_NOISE = 0.2  # highest level of the clean copy in training: blocks must bear a past with flaws
 
 
@@ -30,7 +31,9 @@ def noised(latents: Tensor, noise: Tensor, levels: Tensor) -> Tensor:
 def training_levels(batch: int, blocks: Blocks, generator: torch.Generator | None = None) -> Tensor:
     """Levels (B, F), one drawn per block from a logit-normal that is shifted towards noise."""
     drawn = torch.randn(batch, len(blocks.spans), generator=generator).sigmoid()
-    shifted = LEVEL_SHIFT * drawn / (1 + (LEVEL_SHIFT - 1) * drawn)
+    shift = torch.full((len(blocks.spans),), LEVEL_SHIFT)
+    shift[1:2] = MOTION_SHIFT
+    shifted = shift * drawn / (1 + (shift - 1) * drawn)
     return shifted[:, blocks.of_frame]
 
 

@@ -137,9 +137,8 @@ class Transformer(nn.Module):
         x = self.fold(_to_tokens(local, len(latents)))
         written = []
         for number, layer in enumerate(self.layers):
-            x, keys_values = layer(
-                x, modulation, turns, mask, None if past is None else past.layers[number], prompt, number
-            )
+            own_past = None if past is None else past.layers[number]
+            x, keys_values = layer(x, modulation, turns, mask, own_past, prompt.layers[number], prompt.mask)
             written.append(keys_values)
 
         shift, scale = self.embed_out_modulation(condition)[:, :, None].chunk(2, -1)
@@ -188,14 +187,14 @@ class Layer(nn.Module):
         turns: Tensor,
         mask: Tensor | None,
         past: KeysValues | None,
-        prompt: Prompt,
-        number: int,
+        prompt: KeysValues,
+        prompt_mask: Tensor,
     ) -> tuple[Tensor, KeysValues]:
         per_layer = modulation + self.offsets
         shift, scale, gate, shift_feed, scale_feed, gate_feed = per_layer[:, :, None].chunk(6, -1)
         seen, written = self.attend(rms_norm(x) * (1 + scale) + shift, turns, mask, past)
         x = x + (1 + gate) * seen
-        x = x + self.cross(rms_norm(x), prompt.layers[number], prompt.mask)
+        x = x + self.cross(rms_norm(x), prompt, prompt_mask)
         x = x + (1 + gate_feed) * self.feed(rms_norm(x) * (1 + scale_feed) + shift_feed)
         return x, written
 

@@ -37,16 +37,15 @@ from himmel.training.data import sent
 from himmel.training.loop import Recipe, Run
 from himmel.training.masks import Known, draw_known
 from himmel.training.train_transformer import (
-    ACTOR_WEIGHT,
     CAST,
-    FIRST_FRAME_WEIGHT,
     CastEncoder,
     ClipEncoder,
     TransformerTraining,
     ahead_of,
-    compiling_pays,
+    compiled,
     padded,
     taken_apart,
+    weight_of,
 )
 from himmel.training.utilisation import counted, part
 from himmel.world.caption import caption
@@ -126,7 +125,7 @@ def distil(
     made = teaching.paths()
     kept = deque((next(made) for _ in range(4)), maxlen=diet.kept)
     exam = teaching.exam()
-    by = _compiled_velocities if compiling_pays(device, recipe) else velocities
+    by = compiled(velocities, student.transformer, recipe)
 
     def loss_of(step: int) -> Tensor:
         if step % diet.reuse == 0:
@@ -269,8 +268,7 @@ class _Teaching:
         latents, pictures, coverage, portraits = taken_apart(made, known)
         past = self._own(captions, latents.shape[1], portraits) if own else latents
         ahead = ahead_of(past, pictures, known, portraits)
-        weight = 1 + ACTOR_WEIGHT * coverage
-        weight[:, 0] *= FIRST_FRAME_WEIGHT
+        weight = weight_of(coverage, Blocks(past.shape[1], self.teacher.config.transformer.block))
         weight[:, known.frames] = 0.0  # known ones teach nothing
         free = torch.ones(past.shape[1], device=self.device)
         free[list(known.frames)] = 0

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from himmel.training.muon import GroupedMuon, flops_of_orthogonal
-from himmel.training.utilisation import Meter
+from himmel.training.utilisation import Meter, uncompiled
 
 SAVE_EVERY_SECONDS = 120.0
 LOG_EVERY_STEPS = 50
@@ -89,10 +89,10 @@ class Run:
 
     @contextmanager
     def evaluated(self) -> Iterator[None]:
-        """For a while the model has its averaged weights, and no gradients are kept."""
+        """For a while the model has its averaged weights, keeps no gradients, and runs uncompiled."""
         self._swap()
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), uncompiled():
                 yield
         finally:
             self._swap()

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -215,14 +215,18 @@ def flops_of(one: Callable[[], Tensor]) -> float:
 
     Uncompiled, whatever is compiled in it; leaves random numbers and gradients as they were.
     """
-    compiles = "torch._dynamo" in sys.modules  # what is not even loaded (it takes seconds) compiles nothing
-    uncompiled = torch.compiler.set_stance("force_eager") if compiles else nullcontext()
-    with torch.random.fork_rng(), uncompiled, _Counting() as counting:
+    with torch.random.fork_rng(), uncompiled(), _Counting() as counting:
         made = one()
         if made.requires_grad:
             leaves = _leaves(made)
             torch.autograd.grad(made.sum(), leaves, allow_unused=True)
     return counting.flops
+
+
+def uncompiled() -> AbstractContextManager[None]:
+    """In which nothing compiled is used, and nothing is compiled for what comes but once."""
+    compiles = "torch._dynamo" in sys.modules  # what is not even loaded (it takes seconds) compiles nothing
+    return torch.compiler.set_stance("force_eager") if compiles else nullcontext()
 
 
 def matrix_rate(device: torch.device) -> float:

@@ -103,7 +103,7 @@ def _draw(vocabulary: Vocabulary, rng: random.Random) -> Scene:
 def _draw_actor(v: Vocabulary, rng: random.Random, noun: str, *, alone: bool) -> Actor:
     two_steps = alone and rng.random() < v.p_two_steps
     counted = alone and not two_steps and v.max_count > 1 and rng.random() < v.p_counted
-    moving = [motion for motion in v.motions if motion != "stand"]
+    moving = [motion for motion in dict.fromkeys(v.motions) if motion != "stand"]
     return Actor(
         noun=noun,
         motions=tuple(rng.sample(moving, 2)) if two_steps else (rng.choice(v.motions),),
