@@ -24,7 +24,7 @@ from rich.progress import track
 from rich.table import Table
 
 from himmel.backends.native import NativeBackend
-from himmel.spec import VideoRequest
+from himmel.spec import MAX_SEED, VideoRequest
 from himmel.training.metrics import Proportion
 from himmel.world.caption import caption
 from himmel.world.scene import sample_scene
@@ -59,7 +59,10 @@ def make(folder: Path, count: int, backend: NativeBackend, turbo: bool) -> None:
     for _ in track(range(count), "clips"):
         scene = sample_scene(single, chance.getrandbits(30), keep_held_out=True)
         wanted = VideoRequest(
-            caption(scene, random.Random(scene.seed)), size=backend.info.native_size, seed=scene.seed, turbo=turbo
+            caption(scene, random.Random(scene.seed)),
+            size=backend.info.native_size,
+            seed=scene.seed % (MAX_SEED + 1),
+            turbo=turbo,
         )
         frames = np.concatenate([part for part in backend.generate(wanted) if isinstance(part, np.ndarray)])
         strips.append(frames[np.linspace(0, len(frames) - 1, FRAMES).round().astype(int)])

@@ -110,6 +110,15 @@ def test_what_is_not_masked_stays_bit_by_bit_at_the_clips_own_size():
     assert abs(new[:, :, 40:] - clip[:, :, 40:]).mean() > 1
 
 
+@pytest.mark.parametrize("box", ["8,8,12,12", "0,10,48,7", "20,0,3,32"])
+def test_a_small_mask_changes_what_is_in_it_too(box):
+    clip = given("given.mp4")
+    new = made("edit", "given.mp4", "a cat", "--strength", "1", "--mask", box)
+    left, top, width, height = map(int, box.split(","))
+    inside = abs(new - clip)[:, top : top + height, left : left + width]
+    assert inside.mean() > 10 and inside.mean() * inside.size == pytest.approx(abs(new - clip).sum())
+
+
 def test_a_remix_is_the_further_off_the_stronger_it_is():
     clip = given("given.mp4")
     near, far = (made("remix", "given.mp4", "a cat", "--strength", strength) for strength in (0.1, 1))

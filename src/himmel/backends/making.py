@@ -196,8 +196,7 @@ class Making:
         """Made frames where the mask is, the source's own elsewhere, bit by bit; soft on the inside of the border."""
         mask = self.mask
         assert mask is not None
-        inside = F.avg_pool2d(torch.from_numpy(mask)[None].float(), 2 * SOFT + 1, 1, SOFT, count_include_pad=False)
-        share = (2 * inside[0].numpy() - 1).clip(0, 1)[..., None] * mask[..., None]
+        share = _softened(mask)[..., None]
         for new, old in zip(made, self.source.sampled(size, fps, 0.0, self.run.count), strict=True):
             yield np.rint(new * share + old * (1 - share)).astype(np.uint8)
 
@@ -232,6 +231,15 @@ class Making:
         for block in latents:
             self.finished.append(block)
             yield block
+
+
+def _softened(mask: np.ndarray) -> np.ndarray:
+    """A mask (H, W) as shares 0 to 1: rising from its border inwards over ``SOFT`` pixels, or as many as it has."""
+    within, layers = torch.from_numpy(mask)[None].float(), list[Tensor]()
+    while within.any() and len(layers) < SOFT:
+        layers.append(within)
+        within = -F.max_pool2d(-within, 3, 1, 1)
+    return torch.stack(layers).mean(0)[0].numpy()
 
 
 def _after(blocks: Iterator[Tensor], skipped: int) -> Iterator[Tensor]:

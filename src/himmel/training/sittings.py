@@ -191,12 +191,13 @@ def begin_from(project: Project, model: Path) -> None:
     reader.encoder.load_state_dict(found.generator.text_encoder.state_dict())
     for name, part in (("autoencoder", found.autoencoder), ("text", reader), ("transformer", generator)):
         run = Run(part.requires_grad_(True), Recipe(project.folder / name, minutes=0))
-        if not run.file.exists():
-            if part is generator:
-                run.step, run.seconds = int(made["steps"]), 3600 * float(made["hours"])
-            run.save_now()
-    if found.turbo is not None:
-        keep_state(project.folder / LESSON, distil.lesson_of(found.turbo, found.generator), {})
+        if run.file.exists():
+            continue
+        if part is generator:
+            run.step, run.seconds = int(made["steps"]), 3600 * float(made["hours"])
+            if found.turbo is not None:
+                keep_state(project.folder / LESSON, distil.lesson_of(found.turbo, found.generator), {})
+        run.save_now()
 
 
 def autoencoder_of(project: Project) -> Autoencoder:
@@ -250,6 +251,8 @@ def export(project: Project, target: Path) -> None:
             "vocabulary_size": len(words),
         },
     )
+    for stale in ("turbo.safetensors", "scores.json"):  # of what was in the folder before
+        (target / stale).unlink(missing_ok=True)
     if _begun(project, "turbo"):
         config = replace(config, transformer=replace(config.transformer, strides=True))
         student = Generator(config)

@@ -51,6 +51,16 @@ def test_an_export_can_be_loaded_and_says_what_it_is(project, tmp_path):
     assert words.unknown("a penguin jumps in the snow") == []
 
 
+def test_an_export_leaves_no_turbo_and_no_scores_of_other_weights(project, tmp_path):
+    target = tmp_path / "pebble"
+    target.mkdir()
+    for name in ("turbo.safetensors", "scores.json"):
+        (target / name).write_bytes(b"of another model")
+    export(project, target)
+    assert not (target / "turbo.safetensors").exists() and not (target / "scores.json").exists()
+    assert VideoModel.load(target, torch.device("cpu")).turbo is None
+
+
 def test_a_run_with_an_upsampler_and_an_interpolator_gives_them_to_the_model(project, tmp_path):
     export_finishing(project, tmp_path / "without")
     assert not (tmp_path / "without").exists()
