@@ -64,7 +64,7 @@ def border_step(frames: np.ndarray, every: int) -> float:
     """The mean step onto frames 1 + k · every, by the mean step onto the others; the first one is not counted."""
     steps = np.abs(np.diff(frames.astype(float), axis=0)).mean((1, 2, 3))
     border = np.arange(len(steps)) % every == 0
-    border[0] = False
+    steps, border = steps[1:], border[1:]
     return float(steps[border].mean() / steps[~border].mean())
 
 

@@ -201,6 +201,7 @@ def readings(parts: Parts, count: int) -> Table:
         seen = {"small": small}
         seen |= {name: way(small, Size(4 * SIDE, 4 * SIDE)) for name, way in ways(parts.upsampler).items()}
         moments = [index + 0.5 for index in range(len(small) - 1)]
+        seen["in between, repeated"] = small[:-1]
         for name, way in between(parts).items():
             timed = way.timed(zip(range(len(small)), small, strict=True), moments)
             seen[f"in between, {name}"] = np.stack(list(timed))

@@ -99,6 +99,13 @@ class MissingAsset(HimmelError):
         super().__init__(f"{what} is not in the cache; run 'himmel world fetch' once")
 
 
+class TokenRefused(HimmelError):
+    """A worker whose token is not the server's."""
+
+    def __init__(self) -> None:
+        super().__init__("the server refuses this token; 'himmel keys worker' on its machine prints the right one")
+
+
 class FetchFailed(HimmelError):
     """A download of art that failed, or whose checksum is not the pinned one."""
 

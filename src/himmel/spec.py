@@ -23,6 +23,7 @@ RANGES: dict[str, tuple[float, float]] = {
 STRENGTH = (0.01, 1.0)  # of a remix
 TURBO_STEPS = 4  # Turbo's usual number of steps
 LONGEST_NAME = 80  # letters of a character's name
+SMALLEST_SIDE, LARGEST_SIDE = 16, 4096  # pixels of a picture
 
 
 @dataclass(frozen=True, order=True)
@@ -34,8 +35,9 @@ class Size:
 
     def __post_init__(self) -> None:
         for side in (self.width, self.height):
-            if not 16 <= side <= 4096 or side % 2:
-                raise BadRequest(f"size {self} is not possible; allowed: WIDTHxHEIGHT, even numbers from 16 to 4096")
+            if not SMALLEST_SIDE <= side <= LARGEST_SIDE or side % 2:
+                allowed = f"WIDTHxHEIGHT, even numbers from {SMALLEST_SIDE} to {LARGEST_SIDE}"
+                raise BadRequest(f"size {self} is not possible; allowed: {allowed}")
 
     @classmethod
     def parse(cls, text: str) -> Size:

@@ -6,6 +6,7 @@ Knows nothing of YAML (``storyboard_yaml``) and nothing of pixels; how long a cl
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -268,6 +269,6 @@ def _yes(table: Table, key: str) -> bool:
 def _file(table: Table, key: str) -> Path:
     name = table.words(key)
     file = table.path.parent / name
-    if not file.is_file():
+    if not os.path.isfile(file):  # Path's own raises where a name is too long
         raise table.bad(key, f"there is no file '{name}'; paths count from the folder of the storyboard")
     return file

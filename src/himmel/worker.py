@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from itertools import accumulate
@@ -26,9 +26,8 @@ import httpx2
 import numpy as np
 
 from himmel import logs
-from himmel.backends.footage import plan
 from himmel.backends.protocol import Backend
-from himmel.errors import HimmelError, TaskNotSupported
+from himmel.errors import HimmelError, TaskNotSupported, TokenRefused
 from himmel.media.material import Material, look
 from himmel.media.recipe import Recipe
 from himmel.media.thumbnails import Sheet, preview
@@ -37,6 +36,7 @@ from himmel.spec import RANGES, Character, Clip, Gap, Part, Picture, Progress, R
 
 log = logging.getLogger("himmel.worker")
 IDLE_SECONDS = 0.5
+LONGEST_PAUSE = 10.0  # seconds, while the server is away
 DELIVERY_PAUSES = (0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)  # seconds between tries to bring a clip
 BEAT_SECONDS = 0.5  # cancelling is heard of with the answer to a beat
 STATE_SECONDS = 5.0  # between states that another worker could go on from
@@ -57,19 +57,27 @@ class Worker:
     name: str = field(default_factory=lambda: name_of(os.getpid()))
 
     def run(self, parent: int | None = None) -> None:
-        """Work until Ctrl-C, or until the process ``parent`` is gone; a server that is away is waited for."""
+        """Work until Ctrl-C, or until the process ``parent`` is gone; a server that is away is waited for.
+
+        Raises TokenRefused.
+        """
+        pause = IDLE_SECONDS
         while parent is None or os.getppid() == parent:
             try:
                 busy = self.work_once()
+                pause = IDLE_SECONDS
             except httpx2.HTTPError as error:
-                log.warning("the server does not answer (%s); trying again", error)
-                busy = False
+                log.warning("the server cannot be worked for (%s); trying again", error)
+                busy, pause = False, min(2 * pause, LONGEST_PAUSE)
             if not busy:
-                time.sleep(IDLE_SECONDS)
+                time.sleep(pause)
 
     def work_once(self) -> bool:
-        """Do one job, where there is one. Raises httpx2.HTTPError where the server cannot be reached."""
-        answer = self.client.post("/workers/claim", json=self._report()).raise_for_status()
+        """Do one job, where there is one. Raises httpx2.HTTPError where the server is in trouble, TokenRefused."""
+        answer = self.client.post("/workers/claim", json=self._report())
+        if answer.status_code in (401, 403):
+            raise TokenRefused
+        answer.raise_for_status()
         if answer.status_code == 204:
             return False
         job = _LeasedJob(self.client, self.name, **answer.json())
@@ -95,8 +103,11 @@ class Worker:
             code = "task_not_supported" if isinstance(error, TaskNotSupported) else "generation_failed"
             log.warning("cannot be done", extra={"seconds": _since(begun), "error_code": code})
             job.fail(code, job.without_paths(str(error)))
-        except httpx2.HTTPError:
-            raise  # the server's trouble, not the job's: its lease runs out, and it is tried again
+        except httpx2.HTTPError as error:
+            if not _refused(error):
+                raise  # the server's trouble, not the job's: its lease runs out, and it is tried again
+            log.warning("the server refuses what the job needs (%s)", error, extra={"seconds": _since(begun)})
+            job.fail("worker_fault", "the server and the worker did not agree on the job; it was noted")
         except Exception:  # the next job may be a better one
             log.exception("failed", extra={"seconds": _since(begun), "error_code": "worker_fault"})
             job.fail("worker_fault", "the worker made a mistake; it was noted")
@@ -137,7 +148,8 @@ class Worker:
     def _shots(self, job: _LeasedJob, settled: list[VideoRequest]) -> Iterator[np.ndarray]:
         """The frames of all shots: those that were made before are fetched, all others made and brought, each whole."""
         for request in settled:  # what can be refused of any is refused before one is made
-            plan(request, self.backend.info.native_fps)
+            with closing(self.backend.generate(request)) as begun:
+                next(begun)
         weights, total = self.backend.info.weight_hash, sum(request.frame_count for request in settled)
         done = 0
         for number, request in enumerate(settled):
@@ -372,6 +384,12 @@ class _LeasedJob:
 
     def _post(self, what: str, **values: Any) -> httpx2.Response:
         return self.client.post(f"/workers/jobs/{self.id}/{what}", **values)
+
+
+def _refused(error: httpx2.HTTPError) -> bool:
+    """Whether the server said no, which it would say again; one that is busy or in trouble may change its mind."""
+    status = error.response.status_code if isinstance(error, httpx2.HTTPStatusError) else 500
+    return 400 <= status < 500 and status not in (401, 403, 408, 429)
 
 
 def _since(begun: float) -> float:

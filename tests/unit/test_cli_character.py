@@ -98,6 +98,20 @@ def test_what_cannot_be_is_one_line(rex, capsys, arguments, told):
     assert told in capsys.readouterr().err
 
 
+def test_a_picture_larger_than_any_clip_is_made_smaller(capsys):
+    Image.new("RGB", (6000, 40), (250, 0, 0)).save("wide.png")
+    assert run("character", "add", "Rex", "wide.png") == 0
+    assert Image.open(capsys.readouterr().out.strip()).size == (4096, 26)
+
+
+def test_a_place_where_nothing_can_be_kept_is_one_line(rex, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
+    assert run("character", "add", "Rex", rex) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("himmel: '") and "file" in told and told.count("\n") == 1
+
+
 def test_a_name_is_given_once(rex, capsys):
     run("character", "add", "Rex", rex)
     assert run("character", "add", "Rex", rex) == 2

@@ -130,6 +130,7 @@ def test_times_are_seconds_or_timecodes(folder, typed, seconds):
         ("cards:\n  - text:\n    for: 2", "line 2: 'text' is empty"),
         ('cards:\n  - text: "\\ud800"\n    for: 2', "line 2: "),
         ("cards:\n  - image: no.png", "line 2: there is no file 'no.png'"),
+        (f"cards:\n  - image: {'a' * 300}", "line 2: there is no file"),
         ('cards:\n  - image: "\\0"', "line 2: there is no file"),
         ("cards:\n  - text: a\n    for: 2\n    until: 3", "line 4: 'for' says already how long it lasts"),
         ("cards:\n  - text: a\n    for: 0", "line 3: this card would last 0 s; allowed: more than 0"),

@@ -15,7 +15,7 @@ from PIL import Image
 from himmel.backends import native
 from himmel.backends.fake import INFO, FakeBackend
 from himmel.backends.native import NativeBackend
-from himmel.errors import BadRequest, TaskNotSupported
+from himmel.errors import BadRequest, TaskNotSupported, TokenRefused
 from himmel.media.video_io import read_frames, read_metadata, write_video
 from himmel.spec import Progress, Size
 from himmel.worker import Worker
@@ -108,6 +108,54 @@ def test_a_server_that_stays_away_fails_no_job(patient):
     with pytest.raises(httpx2.HTTPError):
         worker(server).work_once()
     assert server.said("failure") == []
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_is_refused_is_the_users_to_mend(status):
+    with pytest.raises(TokenRefused, match="himmel keys worker"):
+        worker(lambda request: httpx2.Response(status)).run()
+
+
+def test_a_server_that_is_away_is_asked_ever_less_often(monkeypatch):
+    pauses = []
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 8:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("himmel.worker.time.sleep", sleep)
+    with pytest.raises(KeyboardInterrupt):
+        worker(lambda request: httpx2.Response(503)).run()
+    assert pauses == sorted(pauses) and 1 <= pauses[0] < pauses[-1] <= 10
+
+
+def test_what_the_server_refuses_of_a_job_fails_it_at_once(patient):
+    server = Scripted(413)
+    assert worker(server).work_once()
+    [body] = server.said("failure")
+    assert json.loads(body)["code"] == "worker_fault"
+
+
+def test_no_shot_is_made_where_another_cannot_be(monkeypatch):
+    made = []
+
+    class Picky(FakeBackend):
+        def generate(self, request, state=None):
+            if "unsayable" in request.timeline[0].prompt:
+                raise BadRequest("the prompt is too long")
+            for part in super().generate(request):
+                made.extend([part] if isinstance(part, np.ndarray) else [])
+                yield part
+
+    told = ("a cat", "unsayable")
+    parts = [{"kind": "gap", "seconds": 0.5, "prompt": prompt} for prompt in told]
+    shots = [{"parts": 1, "key": None}] * 2
+    monkeypatch.setitem(JOB, "request", JOB["request"] | {"parts": parts, "shots": shots, "loop": False})
+    server = Scripted()
+    assert worker(server, Picky()).work_once()
+    assert json.loads(server.said("failure")[0])["message"] == "the prompt is too long"
+    assert not made
 
 
 def test_a_lost_lease_is_let_go(patient):

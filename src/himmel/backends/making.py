@@ -59,9 +59,10 @@ class Making:
         self.resumed: Tensor | None = None
         longest = self.model.config.text.longest
         self.prompts = [(place, as_learned(prompt, request.characters)) for place, prompt in run.prompts]
-        for _, prompt in self.prompts:
+        told = [("prompt", prompt) for _, prompt in self.prompts] + [("negative prompt", request.negative_prompt)]
+        for name, prompt in told:
             if len(self.model.tokenizer([prompt], 10**6)[0]) > longest:
-                raise BadRequest(f"the prompt is too long; allowed: about {longest * 3} letters")
+                raise BadRequest(f"the {name} is too long; allowed: about {longest * 3} letters")
         assert request.size
         self.pictures = {
             place: stretch_to(picture_of(part, request.size), self.info.native_size) for place, part in run.pictures
@@ -97,6 +98,14 @@ class Making:
         """Go on after the latents (1, F, c, h, w) that were finished already; others than this run's are ignored."""
         if made.shape[2:] == self.task.latents.shape[2:]:
             self.resumed = made[:, : self.task.shape.frames].to(self.model.device)
+
+    @property
+    def so_far(self) -> Tensor | None:
+        """The latents (1, F, c, h, w) that can be gone on from; those of before, until there are more."""
+        finished = torch.cat(self.finished, 1) if self.finished else None
+        if self.resumed is None or (finished is not None and finished.shape[1] > self.resumed.shape[1]):
+            return finished
+        return self.resumed
 
     @cached_property
     def task(self) -> Task:

@@ -96,6 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = app(list(arguments) if arguments is not None else None, prog_name="himmel", standalone_mode=False)
     except HimmelError as error:
         return _complain(str(error), error.exit_status)
+    except OSError as error:  # a disk that is full, or not ours to write on
+        return _complain(_what_the_system_says(error), 1)
     except typer.TyperException as error:
         return _complain(error.format_message() + _known_commands(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -112,6 +114,11 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 def _complain(text: str, status: int) -> int:
     print(f"himmel: {' '.join(text.split())}", file=sys.stderr)
     return status
+
+
+def _what_the_system_says(error: OSError) -> str:
+    why = error.strerror or str(error) or type(error).__name__
+    return f"'{error.filename}': {why}" if error.filename else why
 
 
 def _known_commands(error: typer.TyperException) -> str:

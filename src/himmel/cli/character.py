@@ -36,7 +36,7 @@ def add(
     from himmel.cast import place_of
     from himmel.media.material import look
     from himmel.media.output_file import new_file
-    from himmel.spec import Size
+    from himmel.spec import LARGEST_SIDE, Size
 
     place = place_of(name)
     if place.exists():
@@ -44,7 +44,8 @@ def add(
     material = look(picture)
     if at > material.seconds:
         raise BadRequest(f"'{picture}' has no second {at:g}; allowed: 0 to {material.seconds:g}")
-    size = Size(material.width - material.width % 2, material.height - material.height % 2)
+    share = min(1, LARGEST_SIDE / max(material.width, material.height))
+    size = Size(int(material.width * share) // 2 * 2, int(material.height * share) // 2 * 2)
     (frame,) = material.sampled(size, 1, at, 1)
     place.parent.mkdir(parents=True, exist_ok=True)
     with new_file(place) as unfinished:

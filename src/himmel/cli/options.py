@@ -65,7 +65,11 @@ class Settings:
     ] = None
     seed: Annotated[
         int | None,
-        typer.Option(parser=whole("seed"), metavar="N", help=f"{range_of('seed')}. Default: drawn, and printed."),
+        typer.Option(
+            parser=whole("seed"),
+            metavar="N",
+            help=f"{range_of('seed')}. Default: the storyboard's (0) or recipe's; else drawn, and printed.",
+        ),
     ] = None
     steps: Annotated[
         int | None, typer.Option(parser=whole("steps"), metavar="N", help=f"Sampling steps: {range_of('steps')}.")

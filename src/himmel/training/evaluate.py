@@ -269,7 +269,7 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def headline(found: Sequence[Row]) -> dict[str, float]:
-    """The three figures of the main suite for a model's header, as shares of all clips, and of the ceiling."""
+    """The three figures of the main suite for scores.json, as shares of all clips, and of the ceiling."""
     main = [row for row in found if row.suite == "single" and row.question in ("noun", "setting", "motion")]
     shares = {row.question: row.generated.value for row in main}
     shares |= {f"{row.question}_of_ceiling": row.ratio for row in main}

@@ -6,6 +6,7 @@ Owns: stepping, scheduling, logging, checkpoints with optimiser state. Knows not
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -193,6 +194,8 @@ def keep_state(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, st
     """Write a state; the file appears whole or not at all."""
     part = path.with_suffix(".part")
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, metadata=metadata)
+    with part.open("rb") as written:
+        os.fsync(written.fileno())
     part.replace(path)
 
 

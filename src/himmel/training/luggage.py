@@ -64,7 +64,7 @@ def pack(part: str, files: Mapping[str, bytes], target: Path, size: int = PIECE)
 
 
 def unpack(source: Path) -> list[Carried]:
-    """All parts whose pieces lie in a folder. Raises BadRequest where one is missing or damaged."""
+    """All parts whose pieces lie in a folder. Raises BadRequest where one is missing, damaged, or would leave it."""
     found: dict[str, dict[tuple[str, int], dict[int, Path]]] = {}
     for path in sorted(source.glob("*.piece")):
         if match := NAME.fullmatch(path.name):
@@ -88,6 +88,8 @@ def _whole(part: str, packings: Mapping[tuple[str, int], Mapping[int, Path]]) ->
     begin = 4 + int.from_bytes(blob[:4], "big")
     files = {}
     for name, length in json.loads(blob[4:begin]).items():
+        if Path(name).is_absolute() or ".." in Path(name).parts:  # whoever made the pieces chose it
+            raise BadRequest(f"the pieces of '{part}' hold '{name}', which lies outside the folder; do not use them")
         files[name] = blob[begin : begin + length]
         begin += length
     return files

@@ -1,5 +1,6 @@
 """Our models as a backend: what was asked for comes out, and the native path keeps its promises."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -97,6 +98,10 @@ def test_a_state_goes_on_where_it_was_taken_bit_by_bit(backend, monkeypatch):
     for state in (states[0], states[len(states) // 2], states[-1]):
         assert np.array_equal(again(state), whole)
         left.append(len(sampled))
+        resumed = backend.generate(request(seconds=length), state)
+        [offered] = [next(resumed) for _ in range(3)][2:]
+        assert np.load(io.BytesIO(offered.state()))["run0"].shape >= np.load(io.BytesIO(state))["run0"].shape
+        resumed.close()
     assert left == sorted(left, reverse=True) and left[0] >= blocks - 3 and left[-1] <= 1
     monkeypatch.setattr(backend, "info", replace(backend.info, weight_hash="another"))
     assert np.array_equal(again(states[1]), whole)
@@ -118,9 +123,10 @@ def test_a_picture_that_is_none_is_refused_at_once(backend, tmp_path):
         next(iter(backend.generate(request(first_frame=str(tmp_path / "text.png")))))
 
 
-def test_a_prompt_that_cannot_be_read_whole_is_refused(backend):
-    with pytest.raises(BadRequest, match="too long"):
-        next(iter(backend.generate(request(prompt="cat " * 500))))
+@pytest.mark.parametrize(("wish", "named"), [("prompt", "the prompt"), ("negative_prompt", "the negative prompt")])
+def test_a_prompt_that_cannot_be_read_whole_is_refused(backend, wish, named):
+    with pytest.raises(BadRequest, match=f"{named} is too long"):
+        next(iter(backend.generate(request(**{wish: "cat " * 500}))))
 
 
 def test_a_device_that_is_not_there(weights, monkeypatch):

@@ -37,6 +37,13 @@ def test_files_come_out_as_they_went_in_whatever_the_size_of_pieces(tmp_path):
         assert (carried.part, carried.files) == ("text", files)
 
 
+@pytest.mark.parametrize("name", ["../../escaped.txt", "text/../../escaped.txt", "/tmp/escaped.txt"])
+def test_no_piece_is_written_outside_the_folder(tmp_path, name):
+    pack("text", {"text/state": b"", name: b"mine"}, tmp_path)
+    with pytest.raises(BadRequest, match="outside the folder"):
+        unpack(tmp_path)
+
+
 def test_the_next_machine_goes_on_from_the_average(trained, tmp_path):
     pack_run(tmp_path / "run", tmp_path / "bag", ["text", "turbo"], size=900)
     assert unpack_run(unpack(tmp_path / "bag"), tmp_path / "next") == ["text"]
