@@ -34,7 +34,7 @@ END
 }
 
 preset=laptop minute=${MINUTE:-60}
-short_clips=8 captions=256 pictures=1x256 clips=25x32 long=49x16 turbo_clips=8 pairs=24
+short_clips=8 captions=256 pictures=1x256 clips=13x64 long=49x16 turbo_clips=8 pairs=24
 if [ "${1:-}" = --rehearse ]; then
   shift
   preset=tiny minute=${MINUTE:-0.4}
