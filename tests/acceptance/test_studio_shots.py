@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from html import unescape
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -22,12 +23,15 @@ def idle(serving):
 
 @pytest.fixture
 def made(monkeypatch):
-    """The prompts of all that is made, shot by shot."""
+    """The prompts of all that is made, shot by shot; what is only looked at has no frames."""
     seen, generate = [], FakeBackend.generate
 
     def spied(self, request, state=None):
-        seen.append([part.prompt for part in request.timeline if hasattr(part, "prompt")])
-        return generate(self, request, state)
+        unnoted = [[part.prompt for part in request.timeline if hasattr(part, "prompt")]]
+        for part in generate(self, request, state):
+            if isinstance(part, np.ndarray) and unnoted:
+                seen.append(unnoted.pop())
+            yield part
 
     monkeypatch.setattr(FakeBackend, "generate", spied)
     return seen

@@ -24,7 +24,7 @@ theme?.addEventListener("submit", (event) => {
   document.cookie = `theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax${secure}`;
 });
 
-const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
+const typing = (target) => target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]");
 const places = { c: "/create", b: "/storyboard", l: "/library", e: "/explore", q: "/queue" };
 
 addEventListener("keydown", (event) => {
