@@ -36,8 +36,10 @@ class Size:
     def __post_init__(self) -> None:
         for side in (self.width, self.height):
             if not SMALLEST_SIDE <= side <= LARGEST_SIDE or side % 2:
-                allowed = f"WIDTHxHEIGHT, even numbers from {SMALLEST_SIDE} to {LARGEST_SIDE}"
-                raise BadRequest(f"size {self} is not possible; allowed: {allowed}")
+                raise BadRequest(
+                    f"size {self} is not possible; "
+                    f"allowed: WIDTHxHEIGHT, even numbers from {SMALLEST_SIDE} to {LARGEST_SIDE}"
+                )
 
     @classmethod
     def parse(cls, text: str) -> Size:
