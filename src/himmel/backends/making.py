@@ -86,11 +86,12 @@ class Making:
         # What is given fills the finished picture, whose proportions may be others than the model's: it was stretched
         # on its way in, and what is made of it is stretched back, so that both lie upon each other.
         stretched = bool(run.pictures or run.left or run.right or run.remix)
-        timed = self.finishing.timed(native, map(run.position, run.around))
-        sized = zip(run.around, self.finishing.sized(timed, request.size, stretched=stretched), strict=True)
+        given, end = self._given(request.size, request.fps), run.count if run.loop else None
+        numbers = run.around if given else range(run.count)
+        timed = self.finishing.timed(native, map(run.position, numbers))
+        sized = zip(numbers, self.finishing.sized(timed, request.size, stretched=stretched), strict=True)
         # Again, for what the model's size could not hold: a sharp frame would stand alone among soft ones.
-        given, loop_at = self._given(request.size, request.fps), run.count if run.loop else None
-        numbered = joined(sized, given, loop_at=loop_at) if given else sized
+        numbered = joined(sized, given, loop_at=end) if given else sized
         made = (frame for number, frame in numbered if 0 <= number < run.count)
         return self._composed(made, request.size, request.fps) if run.remix and run.remix.mask else made
 
