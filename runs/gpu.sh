@@ -68,7 +68,7 @@ pictures() { transformer --minutes "$(minutes 2)" --cooldown 0 --diet "$pictures
 clips() { transformer --minutes "$(minutes 7)" --cooldown 0 --diet "$clips" --diet "$clips" --diet "$between"; }
 settle() { transformer --minutes "$(minutes 3)" --cooldown 1 --diet "$clips"; }
 decoder() {
-  train autoencoder --device "$device" --minutes "$(minutes 2)" --clips "$short_clips" --cooldown 0.7 --keep-latents
+  train autoencoder --device "$device" --minutes "$(minutes 2)" --clips "$short_clips" --cooldown 0.7 --latents stay
   carry autoencoder
 }
 turbo() {

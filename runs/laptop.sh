@@ -57,7 +57,7 @@ clips() {
 }
 settle() { train transformer --minutes "$(minutes 45)" --cooldown 0.5 --diet "$long" --diet "$clips"; }
 decoder() {
-  train autoencoder --minutes "$(minutes 10)" --clips "$short_clips" --cooldown 0.7 --keep-latents
+  train autoencoder --minutes "$(minutes 10)" --clips "$short_clips" --cooldown 0.7 --latents stay
 }
 turbo() { train turbo --minutes "$(minutes 45)" --clips "$turbo_clips"; }
 finish() {

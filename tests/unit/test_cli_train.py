@@ -26,8 +26,8 @@ def sittings(monkeypatch):
 def test_a_sitting_of_the_autoencoder_gets_its_settings(sittings, tmp_path):
     arguments = ["--preset", "tiny", "--minutes", "0.5", "--clips", "3", "--run", str(tmp_path), "--device", "cpu"]
     assert main(["train", "autoencoder", *arguments]) == 0
-    [(name, (project, recipe, clips, latents_stay))] = sittings
-    assert not latents_stay
+    [(name, (project, recipe, clips, latents))] = sittings
+    assert latents == "free"
     assert name == "autoencoder_sitting"
     assert (project.preset.height, project.folder, project.device.type) == (32, tmp_path, "cpu")
     assert (recipe.folder, recipe.minutes, clips) == (tmp_path / "autoencoder", 0.5, 3)

@@ -9,7 +9,7 @@ import re
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -19,6 +19,7 @@ from himmel.spec import Progress
 
 if TYPE_CHECKING:
     from himmel.training.sittings import Project
+    from himmel.training.train_autoencoder import Latents
 
 train = typer.Typer(help="Make a model; every sitting goes on where the last one stopped.")
 
@@ -39,6 +40,7 @@ Cooldown = Annotated[
     ),
 ]
 RUN = Path("cache/run")
+LATENTS = ("free", "near", "stay")
 PARTS = ("autoencoder", "text", "transformer", "turbo", "upsampler", "interpolator")
 
 
@@ -52,18 +54,25 @@ def autoencoder(
     clips: Annotated[
         int, typer.Option(parser=whole("clips", (1, 4096)), metavar="N", help="Short clips in every step.")
     ] = 8,
-    keep_latents: Annotated[
-        bool, typer.Option("--keep-latents", help="Leave the latents as they are and train decoding alone.")
-    ] = False,
+    latents: Annotated[
+        str,
+        typer.Option(
+            parser=one_of("latents", LATENTS),
+            metavar="NAME",
+            help="What may become of the latents that a transformer has learned: free, near (all but those of first "
+            "frames learn on, held to what they were), stay (decoding alone learns).",
+        ),
+    ] = "free",
 ) -> None:
     """Train the autoencoder: clips to latents and back. Comes first; it is the ceiling of everything after it."""
     from himmel.training.loop import Recipe
     from himmel.training.sittings import autoencoder_sitting
-    from himmel.training.train_autoencoder import MUON_RATE
+    from himmel.training.train_autoencoder import MUON_RATE, SETTLED_RATE
 
     project = _project(preset, run, device)
-    recipe = Recipe(run / "autoencoder", minutes, muon_rate=MUON_RATE, cooldown=cooldown)
-    autoencoder_sitting(project, recipe, clips, keep_latents)
+    rate = MUON_RATE if latents == "free" else SETTLED_RATE
+    recipe = Recipe(run / "autoencoder", minutes, muon_rate=rate, cooldown=cooldown)
+    autoencoder_sitting(project, recipe, clips, cast("Latents", latents))
 
 
 @train.command("text")

@@ -50,6 +50,17 @@ GPU = Preset(
     frames=49,
 )
 
+# 1.3 billion parameters at 832 × 480, where other people's streaming models are timed: benchmarks/card.py. Not trained.
+LARGE = Preset(
+    AutoencoderConfig(encoder=(64, 128, 320), decoder=(96, 192, 384)),
+    TextConfig(tokens=8192, width=256, depth=4, heads=4),
+    TransformerConfig(depth=28, width=1920, local=128, finish=4, text_width=256),
+    height=480,
+    width=832,
+    fps=16,
+    frames=81,
+)
+
 # For tests: every part is there, nothing is learned.
 TINY = Preset(
     AutoencoderConfig(latent_channels=8, encoder=(8, 8, 16), decoder=(8, 8, 16)),
@@ -61,4 +72,4 @@ TINY = Preset(
     frames=17,
 )
 
-PRESETS = {"laptop": LAPTOP, "gpu": GPU, "tiny": TINY}
+PRESETS = {"laptop": LAPTOP, "gpu": GPU, "large": LARGE, "tiny": TINY}

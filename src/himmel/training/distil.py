@@ -1,13 +1,14 @@
 """Distilling Turbo: a student that makes in a few long strides what its teacher makes in many short ones.
 
-Owns: the teacher's paths, what the student learns of them, the training of one sitting.
+Owns: the teacher's paths, the training of one sitting. What the student learns of them stands in ``strides``.
 
 The teacher goes from noise to clip along its guided flow, every block beside the clean blocks before it; the path is
 kept at the levels of eight steps. The student is told a level and how far down to go, and learns the mean velocity of
 any stretch of the path that 1, 2, 4 or 8 equal steps use, so that one network serves them all. Sources: a path's ends
 as targets (knowledge distillation of samplers, Luhman & Luhman 2021), guidance baked in (Meng et al. 2023), a flow map
-that is told its stride (shortcut models, Frans et al. 2024; flow map matching, Boffi et al. 2024). In a part of the
-paths the blocks before are the student's own, because in use they are (self forcing, Huang et al. 2025).
+that is told its stride (shortcut models, Frans et al. 2024; flow map matching, Boffi et al. 2024). In use all that the
+student goes on from is its own, so it is in a part of the training: the blocks before (self forcing, Huang et al.
+2025), and the states at which strides begin (learning from one's own mistakes, Ross et al. 2011).
 
 Where a model trained on has an earlier student, the new one begins with what that one learned: the difference between
 two sets of weights, added to a third (task arithmetic, Ilharco et al. 2023).
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -36,6 +37,7 @@ from himmel.engine.transformer import Prompt
 from himmel.training.data import sent
 from himmel.training.loop import Recipe, Run
 from himmel.training.masks import Known, draw_known
+from himmel.training.strides import GRID, LENGTHS, Paths, end_loss, exam_loss, stride_loss
 from himmel.training.train_transformer import (
     CAST,
     CastEncoder,
@@ -52,34 +54,9 @@ from himmel.world.caption import caption
 from himmel.world.scene import sample_scene
 
 MUON_RATE, ADAM_RATE = 0.003, 5e-4  # half of the teacher's: it begins as one that can do much already
-GRID = 8  # the finest steps that the student takes
 BETWEEN = 2  # the teacher's steps to one of them
-LENGTHS = (1, 2, 4, 8)  # strides, in steps of the grid
-CHANCES = (0.2, 0.4, 0.22, 0.18)  # of each: four steps, which are two of the grid each, matter most
-ANYWHERE = 0.15  # share of the strides that begin at any level: remixes do
 OWN = 0.5  # share of the paths whose past the student made itself: in use all of them are
 OWN_FROM = 150  # steps, before which a student without a lesson makes nothing worth to go on from
-
-
-@dataclass(frozen=True)
-class Paths:
-    """The teacher's paths of a batch: ``states`` (GRID + 1, B, F, c, h, w) at ``schedule(GRID)``, from noise on.
-
-    ``past`` (B, F, c, h, w) is what the blocks saw before them, ``free`` (F,) 1 for frames that were not known, else 0,
-    ``weight`` (B, F, h, w) how much each latent counts.
-    """
-
-    states: Tensor
-    past: Tensor
-    free: Tensor
-    ahead: Ahead | None
-    captions: list[str]
-    weight: Tensor
-
-    def first(self) -> Paths:
-        """Those of the first clip."""
-        ahead = None if self.ahead is None else Ahead(self.ahead.latents[:1], self.ahead.times)
-        return Paths(self.states[:, :1], self.past[:1], self.free, ahead, self.captions[:1], self.weight[:1])
 
 
 @dataclass(frozen=True)
@@ -138,72 +115,12 @@ def distil(
 
     def measure() -> dict[str, float]:
         with run.evaluated():
-            return {f"validation_{GRID // length}": exam_loss(student, training, exam, length) for length in LENGTHS}
+            asked = student, training, exam
+            ends = {f"end_{GRID // length}": end_loss(*asked, length) for length in LENGTHS}
+            return {f"validation_{GRID // length}": exam_loss(*asked, length) for length in LENGTHS} | ends
 
     run.train(loss_of, measure)
     return run
-
-
-def stride_loss(
-    student: Generator, training: TransformerTraining, paths: Paths, by: Callable[..., Tensor] = velocities
-) -> Tensor:
-    """Mean squared error of the mean velocity, over strides drawn for every block of every clip.
-
-    ``by`` is ``velocities``, or that compiled.
-    """
-    blocks = Blocks(paths.past.shape[1], student.config.transformer.block)
-    batch = (paths.past.shape[0], len(blocks.spans))
-    lengths = torch.tensor(LENGTHS)[torch.multinomial(torch.tensor(CHANCES), batch[0] * batch[1], True)].view(batch)
-    begins = (torch.rand(batch) * (GRID // lengths)).long() * lengths
-    within = torch.where(torch.rand(batch) < ANYWHERE, torch.rand(batch), torch.zeros(batch))
-    return _error(student, training, paths, blocks, begins, begins + lengths, within, by)
-
-
-def exam_loss(
-    student: Generator,
-    training: TransformerTraining,
-    paths: Paths,
-    length: int,
-    by: Callable[..., Tensor] = velocities,
-) -> float:
-    """The same for one length alone, over the whole path."""
-    blocks = Blocks(paths.past.shape[1], student.config.transformer.block)
-    shape = (paths.past.shape[0], len(blocks.spans))
-    begins = [torch.full(shape, begin) for begin in range(0, GRID, length)]
-    nothing = torch.zeros(shape)
-    errors = [_error(student, training, paths, blocks, b, b + length, nothing, by).item() for b in begins]
-    return sum(errors) / len(errors)
-
-
-def _error(
-    student: Generator,
-    training: TransformerTraining,
-    paths: Paths,
-    blocks: Blocks,
-    begins: Tensor,
-    ends: Tensor,
-    within: Tensor,
-    by: Callable[..., Tensor],
-) -> Tensor:
-    """Strides of every block (B, blocks): grid numbers, and how far ``within`` the first step (0 … 1) they begin."""
-    device = paths.past.device
-    grid = schedule(GRID, student.config.shift)
-    frames = torch.tensor(blocks.of_frame)
-    begins, ends, within = (sent(each[:, frames], device) for each in (begins, ends, within))
-    grid = sent(grid, device)
-    start = torch.lerp(grid[begins], grid[begins + 1], within)
-    stride = start - grid[ends]
-    rows = torch.arange(len(begins), device=device)[:, None]
-    columns = torch.arange(blocks.frames, device=device)[None]
-    far = within[..., None, None, None]
-    noisy = torch.lerp(paths.states[begins, rows, columns], paths.states[begins + 1, rows, columns], far)
-    target = (noisy - paths.states[ends, rows, columns]) / stride[..., None, None, None]
-    with torch.autocast(device.type, torch.bfloat16):
-        prompt = student.read(sent(padded(training.tokenizer, paths.captions), device))
-        clean = torch.zeros_like(start)
-        told = start * paths.free, stride * paths.free
-        found = by(student.transformer, noisy, told[0], paths.past, clean, prompt, paths.ahead, told[1])
-    return ((found - target).square().mean(2) * paths.weight).mean() / paths.weight.mean()
 
 
 _compiled_velocities = torch.compile(velocities, dynamic=False)

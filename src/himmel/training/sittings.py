@@ -25,7 +25,7 @@ from himmel.engine.upsampler import Upsampler, UpsamplerConfig, save_upsampler
 from himmel.errors import BadRequest
 from himmel.training import distil
 from himmel.training.loop import LOG, Recipe, Run, keep_state
-from himmel.training.train_autoencoder import AutoencoderTraining, train_autoencoder
+from himmel.training.train_autoencoder import AutoencoderTraining, Latents, train_autoencoder
 from himmel.training.train_interpolator import InterpolatorTraining, train_interpolator
 from himmel.training.train_text import TextReader, train_text
 from himmel.training.train_transformer import Diet, TransformerTraining, train_tokenizer, train_transformer
@@ -39,6 +39,7 @@ from himmel.world.vocabulary import VOCABULARIES, Vocabulary
 LICENCE = "Apache-2.0"
 LESSON = "lesson.safetensors"  # in a run's folder: what the Turbo of the model that it began from had learned
 TURNING = ("spin", "rock", "circle", "flip")  # drawn twice as often as others: they show an actor at every angle
+HARD = {"p_several": 0.15, "p_counted": 0.15, "p_two_steps": 0.12}  # drawn so often at least, where they are at all
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Project:
         return Tokenizer.load(path)
 
 
-def autoencoder_sitting(project: Project, recipe: Recipe, clips: int, latents_stay: bool = False) -> Run:
+def autoencoder_sitting(project: Project, recipe: Recipe, clips: int, latents: Latents = "free") -> Run:
     """Train the project's autoencoder for the recipe's minutes, ``clips`` short clips a step."""
     training = AutoencoderTraining(
         project.vocabulary,
@@ -87,7 +88,7 @@ def autoencoder_sitting(project: Project, recipe: Recipe, clips: int, latents_st
         clips,
         scene_frames=project.preset.frames,
         pool=min(512, 32 * clips),
-        latents_stay=latents_stay,
+        latents=latents,
     )
     return train_autoencoder(project.preset.autoencoder, training, recipe, project.device)
 
@@ -114,8 +115,7 @@ def turbo_sitting(project: Project, recipe: Recipe, diet: distil.Diet) -> Run:
 
 
 def _training(project: Project, diets: tuple[Diet, ...]) -> TransformerTraining:
-    motions = project.vocabulary.motions
-    drawn = replace(project.vocabulary, motions=(*motions, *(key for key in motions if key in TURNING)))
+    drawn = _emphasised(project.vocabulary)
     cast = casting(drawn)
     return TransformerTraining(
         drawn,
@@ -126,6 +126,14 @@ def _training(project: Project, diets: tuple[Diet, ...]) -> TransformerTraining:
         text_encoder_of(project),
         diets,
     )
+
+
+def _emphasised(vocabulary: Vocabulary) -> Vocabulary:
+    """The same things, but what is learned slowly drawn more often."""
+    motions = vocabulary.motions
+    shares = {name: getattr(vocabulary, name) for name in HARD}
+    shares = {name: max(share, HARD[name]) if share else 0.0 for name, share in shares.items()}
+    return replace(vocabulary, motions=(*motions, *(key for key in motions if key in TURNING)), **shares)
 
 
 def upsampler_sitting(project: Project, recipe: Recipe, clips: int) -> Run:

@@ -5,17 +5,19 @@ Owns: this one recipe. The loop, the optimisers and the checkpoints are ``loop``
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from himmel.engine.autoencoder import Autoencoder, AutoencoderConfig, on_sphere, reconstruction_loss
+from himmel.engine.autoencoder import Autoencoder, AutoencoderConfig, Encoder, on_sphere, reconstruction_loss
 from himmel.training.data import Pool, portion_for
 from himmel.training.loop import Recipe, Run
 from himmel.training.utilisation import counted, part
@@ -23,17 +25,20 @@ from himmel.world.render import Renderer
 from himmel.world.scene import Scene, sample_scene
 from himmel.world.vocabulary import Vocabulary
 
+HELD = 0.02  # weight of the squared distance of latents that are to stay near
 LATENT_NOISE = 0.15  # largest deviation of the noise under which latents are decoded
 VALIDATION_SEED = 10**9
-MUON_RATE = 0.012
+MUON_RATE, SETTLED_RATE = 0.012, 0.006  # the second where latents stay, or nearly
+Latents = Literal["free", "near", "stay"]
 
 
 @dataclass(frozen=True)
 class AutoencoderTraining:
     """What the autoencoder is shown: ``clips`` of ``frames`` (1 + 4k) a step, cut anywhere from a scene.
 
-    With ``latents_stay`` decoding alone goes on learning, so that a transformer that was trained on the
-    latents stays valid.
+    What a transformer was trained on stays valid where ``latents`` "stay", and decoding alone goes on learning; and
+    nearly so where they stay "near": then joining four frames to one learns as well, held to what it was by its squared
+    distance, while the latent of a first frame stays.
     """
 
     vocabulary: Vocabulary
@@ -43,7 +48,7 @@ class AutoencoderTraining:
     scene_frames: int = 49
     pool: int = 256
     reuse: float = 2.0
-    latents_stay: bool = False
+    latents: Latents = "free"
 
 
 def train_autoencoder(
@@ -53,9 +58,14 @@ def train_autoencoder(
     torch.manual_seed(0)
     run = Run(Autoencoder(config).to(device), recipe)
     assert isinstance(run.model, Autoencoder)
-    if training.latents_stay:
+    model = run.model
+    held_to: Encoder | None = None
+    if training.latents != "free":
         run.restart_from_average()
-        run.model.encoder.requires_grad_(False)
+        model.encoder.requires_grad_(False)
+    if training.latents == "near":
+        held_to = copy.deepcopy(model.encoder)
+        model.encoder.join.requires_grad_(True)
     excerpts = partial(_excerpts, training)
     pool = Pool(
         training.vocabulary,
@@ -70,24 +80,40 @@ def train_autoencoder(
 
     def loss_of(step: int) -> Tensor:
         pixels = pool.batch(training.clips)[1].to(device).float() / 255
-        change = as_it_is if training.latents_stay else chance.choices(CHANGES, CHANGE_ODDS)[0]
-        counted((pixels.shape[1:], change), len(pixels), lambda: _loss(run.model, pixels[:1], change))
-        return _loss(run.model, pixels, change)
+        change = chance.choices(CHANGES, CHANGE_ODDS)[0] if training.latents == "free" else as_it_is
+        counted((pixels.shape[1:], change), len(pixels), lambda: _loss(model, pixels[:1], change, held_to))
+        return _loss(model, pixels, change, held_to)
 
     def measure() -> dict[str, float]:
         with run.evaluated():
-            return {"psnr": psnr(_through(run.model, held.to(device), 0.0), held.to(device))}
+            return _measured(model, held.to(device), held_to)
 
     with closing(pool):
         run.train(loss_of, measure)
     return run
 
 
-def _loss(model: torch.nn.Module, pixels: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+def _loss(
+    model: Autoencoder, pixels: Tensor, change: Callable[[Tensor], Tensor], held_to: Encoder | None = None
+) -> Tensor:
     # Half precision is two to three times as fast, on graphics cards and on the CPUs that know bfloat16.
     with torch.autocast(pixels.device.type, torch.bfloat16):
-        decoded = _through(model, pixels, LATENT_NOISE, change)
-    return reconstruction_loss(decoded.float(), change(pixels))
+        latents = _encoded(model, pixels)
+        decoded = _decoded(model, on_sphere(change(latents)), LATENT_NOISE)
+        loss = reconstruction_loss(decoded.float(), change(pixels))
+        if held_to is not None:
+            with torch.no_grad():
+                before = held_to(pixels)
+            loss = loss + HELD * F.mse_loss(latents.float(), before.float())
+    return loss
+
+
+def _measured(model: Autoencoder, clips: Tensor, held_to: Encoder | None) -> dict[str, float]:
+    latents = model.encode(clips)
+    figures = {"psnr": psnr(model.decode(latents), clips)}
+    if held_to is not None:
+        figures["moved"] = float(F.mse_loss(latents, held_to(clips)))
+    return figures
 
 
 def psnr(pixels: Tensor, target: Tensor) -> float:
@@ -116,15 +142,19 @@ CHANGES = (as_it_is, mirrored, at_half_size)
 CHANGE_ODDS = (0.5, 0.25, 0.25)
 
 
-def _through(
-    model: torch.nn.Module, pixels: Tensor, noise: float, change: Callable[[Tensor], Tensor] = as_it_is
-) -> Tensor:
-    assert isinstance(model, Autoencoder)
-    compiled = torch.is_grad_enabled() and pixels.device.type == "cuda"  # pays on cards, for what is repeated
-    encode, decode = (_compiled_encode, _compiled_decode) if compiled else (Autoencoder.encode, Autoencoder.decode)
-    latents = on_sphere(change(encode(model, pixels)))
+def _encoded(model: Autoencoder, pixels: Tensor) -> Tensor:
+    return (_compiled_encode if _pays(pixels) else Autoencoder.encode)(model, pixels)
+
+
+def _decoded(model: Autoencoder, latents: Tensor, noise: float) -> Tensor:
     deviation = noise * torch.rand(len(latents), 1, 1, 1, 1, device=latents.device)
-    return decode(model, latents + deviation * torch.randn_like(latents))
+    disturbed = latents + deviation * torch.randn_like(latents)
+    return (_compiled_decode if _pays(latents) else Autoencoder.decode)(model, disturbed)
+
+
+def _pays(x: Tensor) -> bool:
+    """Whether to compile: on cards, for what is repeated."""
+    return torch.is_grad_enabled() and x.device.type == "cuda"
 
 
 _compiled_encode = torch.compile(Autoencoder.encode, dynamic=False)

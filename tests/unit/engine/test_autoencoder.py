@@ -64,3 +64,11 @@ def test_the_same_missing_motion_costs_more_in_one_step_than_in_four():
     assert torch.isclose(*steps)
     pixels = (at_once - spread).abs().mean() * 2  # what spreading saves or costs in pixels alone is less
     assert reconstruction_loss(at_once, truth) > reconstruction_loss(spread, truth) + pixels
+
+
+def test_what_moves_to_a_wrong_place_costs_less_than_what_does_not_move():
+    truth, elsewhere, standing = (torch.zeros(1, 5, 3, 8, 8) for _ in range(3))
+    for made, column in ((truth, 6), (elsewhere, 4), (standing, 2)):
+        made[:, 0, :, 3, 2] = made[:, 1:, :, 3, column] = 1
+    assert torch.isclose((elsewhere - truth).abs().sum(), (standing - truth).abs().sum())
+    assert reconstruction_loss(elsewhere, truth) < reconstruction_loss(standing, truth)

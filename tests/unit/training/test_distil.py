@@ -13,10 +13,10 @@ from himmel.engine.presets import TINY
 from himmel.engine.samplers import schedule
 from himmel.engine.shapes import Blocks
 from himmel.engine.tasks import REFERENCE
-from himmel.training import distil
-from himmel.training.distil import GRID, exam_loss, stride_loss
+from himmel.training import distil, strides
 from himmel.training.loop import Recipe
 from himmel.training.masks import Known, draw_known
+from himmel.training.strides import GRID, Walk, end_loss, exam_loss, stride_loss
 from himmel.training.train_transformer import Diet, TransformerTraining, train_tokenizer
 from himmel.world.render import Renderer
 
@@ -124,9 +124,26 @@ def test_a_perfect_student_has_no_error(teaching, training, run, monkeypatch):
         return (noisy - paths.states[(end, *rows)]) / strides[..., None, None, None]
 
     assert exam_loss(run.model, training, paths, 2) > 1e-3
+    assert end_loss(run.model, training, paths, 2) > 1e-3
     assert exam_loss(run.model, training, paths, 2, knowing) < 1e-8
-    monkeypatch.setattr(distil, "ANYWHERE", 0.0)
-    assert stride_loss(run.model, training, paths, knowing) < 1e-8
+    assert end_loss(run.model, training, paths, 2, knowing) < 1e-8
+    monkeypatch.setattr(strides, "ANYWHERE", 0.0)
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(strides, "ARRIVED", share)
+        assert stride_loss(run.model, training, paths, knowing) < 1e-8
+
+
+def test_a_stride_can_begin_where_the_one_before_it_led(run, training, teaching):
+    """What has none before it begins on the path, in noise."""
+    paths = teaching.exam()
+    lost = lambda model, noisy, *_: torch.ones_like(noisy)  # noqa: E731 - goes the same way wherever it is
+    walk = Walk(run.model, training, paths, lost)
+    begins = torch.zeros(walk.batch, dtype=torch.long)
+    begins[:, 1] = 4
+    arrived = walk.arrived(begins, begins + 2)
+    assert torch.equal(arrived[:, 0], paths.states[0][:, 0])
+    grid = schedule(GRID, run.model.config.shift)
+    assert torch.allclose(arrived[:, 1:4], paths.states[2][:, 1:4] - (grid[2] - grid[4]), atol=1e-5)
 
 
 def test_the_student_learns_a_path(teacher, training, teaching):
@@ -170,14 +187,15 @@ def test_blocks_are_told_their_own_strides(run, training, teaching, monkeypatch)
         seen.append((levels, strides))
         return noisy
 
-    monkeypatch.setattr(distil, "ANYWHERE", 0.0)
+    monkeypatch.setattr(strides, "ANYWHERE", 0.0)
+    monkeypatch.setattr(strides, "ARRIVED", 0.0)
     grid = schedule(GRID, run.model.config.shift)
     for _ in range(20):
         stride_loss(run.model, training, paths, spying)
-    levels, strides = (torch.cat(some) for some in zip(*seen, strict=True))
+    levels, lengths = (torch.cat(some) for some in zip(*seen, strict=True))
     assert Blocks(5, TINY.transformer.block).of_frame == [0, 1, 1, 1, 2]
-    assert torch.equal(strides[:, 1], strides[:, 3]) and not torch.equal(strides[:, 0], strides[:, 1])
-    ends = levels - strides
+    assert torch.equal(lengths[:, 1], lengths[:, 3]) and not torch.equal(lengths[:, 0], lengths[:, 1])
+    ends = levels - lengths
     for found in (levels, ends):
         assert (found.flatten()[:, None] - grid).abs().min(1).values.max() < 1e-6
     assert (ends < levels).all()
