@@ -113,12 +113,12 @@ def transformer(
     """Train the transformer on the latents of the run's autoencoder and the prompts of its text encoder."""
     from himmel.training.loop import Recipe
     from himmel.training.sittings import transformer_sitting
-    from himmel.training.train_transformer import Diet
+    from himmel.training.train_transformer import AVERAGE, Diet
 
     sizes = [_diet(text) for text in diet or ()]
     project = _project(preset, run, device)
     diets = tuple(Diet.of(frames, clips) for frames, clips in sizes) or (Diet.of(project.preset.frames, 16),)
-    transformer_sitting(project, Recipe(run / "transformer", minutes, cooldown=cooldown), diets)
+    transformer_sitting(project, Recipe(run / "transformer", minutes, cooldown=cooldown, average=AVERAGE), diets)
 
 
 @train.command("turbo")

@@ -42,6 +42,7 @@ MOTION_WEIGHT = 2.0  # the second block: how things move is for the prompt to sa
 ACTOR_WEIGHT = 3.0  # how much more a latent counts that actors cover: they are small, and all eyes are on them
 CAPTION_TOKENS = 32  # all captions are brought to this length: compiled code wants one shape
 COMPILED_FROM = 8.0  # minutes on a CPU; a shorter sitting would be over before compiling has paid
+AVERAGE = 0.998  # of the weights: over some five hundred steps (docs/notebook.md)
 CAST = 0.25  # share of the steps whose clips come with a portrait of their actor
 CAST_POOL = 0.5  # how many of their clips are kept, for each of the others
 VALIDATION_SEED = 2 * 10**9
