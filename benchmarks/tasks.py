@@ -237,7 +237,7 @@ def somebody(bench: Bench, number: int, scene: Scene, said: str, real: Frames) -
         ("character", (Character(SOMEBODY.lower(), path), Character(SOMEBODY, path))),
         ("not shown", ()),
     ):
-        called = tuple(each for each in cast if mentioned(prompt, each))
+        called = tuple(each for each in cast if each.name in mentioned(prompt, cast))
         frames = bench.made(prompt, number, seconds=SECONDS + 1 / FPS, characters=called)
         bench.read(task, frames, shown, (*QUESTIONS, "colour"))
 
@@ -270,12 +270,15 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(TASKS), help=", ".join(TASKS))
     parser.add_argument("--turbo", action="store_true", help="the few-step student")
     asked = parser.parse_args()
+    names = asked.only.split(",")
+    if unknown := [name for name in names if name not in TASKS]:
+        parser.error(f"there is no task '{unknown[0]}'; there are {', '.join(TASKS)}")
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(NativeBackend(asked.model), asked.turbo, Path(folder))
         for number in track(range(asked.clips), "clips"):
             scene = bench.scene(number)
             said, real = caption(scene, random.Random(number)), bench.real(scene)
-            for name in asked.only.split(","):
+            for name in names:
                 TASKS[name](bench, number, scene, said, real)
             bench.read("real", real, scene)
     table = Table("task", "clips", *QUESTIONS, "figures", title=f"{asked.model}, {asked.clips} held-out scenes")
