@@ -16,9 +16,11 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
+import torch._dynamo.config
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
@@ -51,7 +53,9 @@ def main() -> None:
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     title = f"{size:,.1f} million parameters, {preset.width} × {preset.height}, {asked.steps} steps, {name}"
     table = Table("way", "first frame", "a block", "frames a second", "decoding alone", "memory", title=title)
+    torch._dynamo.config.recompile_limit = 64  # the past grows through four lengths, the first block is shorter
     for way in asked.ways.split(","):
+        torch.compiler.reset()
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
@@ -114,7 +118,7 @@ def quickened(part: nn.Module, mode: str | None) -> Callable[..., Any]:
 
 def streamed(
     generator: Generator,
-    transform: Callable[..., Any],
+    transform: Any,
     decode: Callable[..., Any],
     preset: Preset,
     seconds: float,
@@ -136,7 +140,7 @@ def streamed(
 
     context = CachedContext(transform, Window())
     for latents in make(task, Stretches(((0, prompt),)), sampling, context, [0], preset.transformer.block):
-        yield lambda latents=latents: drawn(latents)
+        yield partial(drawn, latents)
 
 
 def timed(blocks: Iterator[Callable[[], Tensor]], device: torch.device) -> Iterator[tuple[float, float]]:
