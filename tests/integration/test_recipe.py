@@ -85,7 +85,8 @@ def test_latents_that_stay_near_leave_those_of_first_frames(project):
     recipe = Recipe(project.folder / "autoencoder", MINUTES)
     autoencoder_sitting(project, recipe, clips=2)
     before = sittings.autoencoder_of(project)
-    autoencoder_sitting(project, recipe, clips=2, latents="near")
+    one_step = replace(recipe, minutes=1e-6)  # how many more a machine makes in a moment is its own affair
+    autoencoder_sitting(project, one_step, clips=2, latents="near")
     clip = torch.rand(1, 5, 3, 32, 32)
     old, new = before.encode(clip), sittings.autoencoder_of(project).encode(clip)
     assert torch.equal(old[:, 0], new[:, 0])
