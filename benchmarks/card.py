@@ -47,6 +47,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--ways", default=",".join(WAYS), help="which of them")
     asked = parser.parse_args()
+    ways = asked.ways.split(",")
+    if unknown := [way for way in ways if way not in WAYS]:
+        parser.error(f"there is no way '{unknown[0]}'; there are {', '.join(WAYS)}")
     device, preset = choose_device(asked.device), PRESETS[asked.preset]
     generator, decoder = random_model(preset, device)
     size = sum(p.numel() for p in generator.parameters()) / 1e6
@@ -54,7 +57,7 @@ def main() -> None:
     title = f"{size:,.1f} million parameters, {preset.width} × {preset.height}, {asked.steps} steps, {name}"
     table = Table("way", "first frame", "a block", "frames a second", "decoding alone", "memory", title=title)
     torch._dynamo.config.recompile_limit = 64  # the past grows through four lengths, the first block is shorter
-    for way in asked.ways.split(","):
+    for way in ways:
         torch.compiler.reset()
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
@@ -83,7 +86,7 @@ def figures(
     mode: str | None,
     device: torch.device,
 ) -> list[str]:
-    """First frame, a block at full pace, frames a second, share of decoding, peak memory."""
+    """First frame, a block at full pace, frames a second, those of decoding alone, peak memory."""
     transform, decode = quickened(generator.transformer, mode), quickened(decoder, mode)
     for _ in range(2):  # once to compile
         marks = list(timed(streamed(generator, transform, decode, preset, seconds, steps, device), device))

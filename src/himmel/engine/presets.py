@@ -5,7 +5,7 @@ Owns: sizes. What a preset was trained on and how well it does stands in its che
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from himmel.engine.autoencoder import AutoencoderConfig
 from himmel.engine.text_encoder import TextConfig
@@ -51,10 +51,9 @@ GPU = Preset(
 )
 
 # 1.3 billion parameters at 832 × 480, where other people's streaming models are timed: benchmarks/card.py. Not trained.
-LARGE = Preset(
-    AutoencoderConfig(encoder=(64, 128, 320), decoder=(96, 192, 384)),
-    TextConfig(tokens=8192, width=256, depth=4, heads=4),
-    TransformerConfig(depth=28, width=1920, local=128, finish=4, text_width=256),
+LARGE = replace(
+    GPU,
+    transformer=TransformerConfig(depth=28, width=1920, local=128, finish=4, text_width=256),
     height=480,
     width=832,
     fps=16,

@@ -37,7 +37,7 @@ from himmel.engine.transformer import Prompt
 from himmel.training.data import sent
 from himmel.training.loop import Recipe, Run
 from himmel.training.masks import Known, draw_known
-from himmel.training.strides import GRID, LENGTHS, Paths, end_loss, exam_loss, stride_loss
+from himmel.training.strides import GRID, LENGTHS, Paths, Walk, end_loss, exam_loss, stride_loss
 from himmel.training.train_transformer import (
     CAST,
     CastEncoder,
@@ -101,7 +101,7 @@ def distil(
     teaching = _Teaching(teacher, student, training, diet, run, own_from=0 if lesson else OWN_FROM)
     made = teaching.paths()
     kept = deque((next(made) for _ in range(4)), maxlen=diet.kept)
-    exam = teaching.exam()
+    exam = Walk(student, training, teaching.exam())
     by = compiled(velocities, student.transformer, recipe)
 
     def loss_of(step: int) -> Tensor:
@@ -110,14 +110,13 @@ def distil(
                 kept.append(next(made))
         paths = random.choice(kept)
         shape = (paths.past.shape[1:], paths.ahead is not None)
-        counted(shape, len(paths.past), lambda: stride_loss(student, training, paths.first()))
-        return stride_loss(student, training, paths, by)
+        counted(shape, len(paths.past), lambda: stride_loss(Walk(student, training, paths.first())))
+        return stride_loss(Walk(student, training, paths, by))
 
     def measure() -> dict[str, float]:
         with run.evaluated():
-            asked = student, training, exam
-            ends = {f"end_{GRID // length}": end_loss(*asked, length) for length in LENGTHS}
-            return {f"validation_{GRID // length}": exam_loss(*asked, length) for length in LENGTHS} | ends
+            ends = {f"end_{GRID // length}": end_loss(exam, length) for length in LENGTHS}
+            return {f"validation_{GRID // length}": exam_loss(exam, length) for length in LENGTHS} | ends
 
     run.train(loss_of, measure)
     return run

@@ -131,8 +131,7 @@ def _training(project: Project, diets: tuple[Diet, ...]) -> TransformerTraining:
 def _emphasised(vocabulary: Vocabulary) -> Vocabulary:
     """The same things, but what is learned slowly drawn more often."""
     motions = vocabulary.motions
-    shares = {name: getattr(vocabulary, name) for name in HARD}
-    shares = {name: max(share, HARD[name]) if share else 0.0 for name, share in shares.items()}
+    shares = {name: max(share, least) for name, least in HARD.items() if (share := getattr(vocabulary, name))}
     return replace(vocabulary, motions=(*motions, *(key for key in motions if key in TURNING)), **shares)
 
 

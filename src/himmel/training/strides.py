@@ -47,14 +47,8 @@ class Paths:
         return Paths(self.states[:, :1], self.past[:1], self.free, ahead, self.captions[:1], self.weight[:1])
 
 
-def stride_loss(
-    student: Generator, training: TransformerTraining, paths: Paths, by: Callable[..., Tensor] = velocities
-) -> Tensor:
-    """Mean squared error of the mean velocity, over strides drawn for every block of every clip.
-
-    ``by`` is ``velocities``, or that compiled.
-    """
-    walk = Walk(student, training, paths, by)
+def stride_loss(walk: Walk) -> Tensor:
+    """Mean squared error of the mean velocity, over strides drawn for every block of every clip."""
     begins, ends = _drawn_strides(walk.batch)
     if torch.rand(()) < ARRIVED:
         return walk.error(walk.arrived(begins, ends), begins, ends)
@@ -62,15 +56,8 @@ def stride_loss(
     return walk.error(walk.on_path(begins, within), begins, ends, within)
 
 
-def exam_loss(
-    student: Generator,
-    training: TransformerTraining,
-    paths: Paths,
-    length: int,
-    by: Callable[..., Tensor] = velocities,
-) -> float:
+def exam_loss(walk: Walk, length: int) -> float:
     """The same for one length alone, from everywhere on the path."""
-    walk = Walk(student, training, paths, by)
     errors = []
     for begin in range(0, GRID, length):
         begins = torch.full(walk.batch, begin)
@@ -78,20 +65,13 @@ def exam_loss(
     return sum(errors) / len(errors)
 
 
-def end_loss(
-    student: Generator,
-    training: TransformerTraining,
-    paths: Paths,
-    length: int,
-    by: Callable[..., Tensor] = velocities,
-) -> float:
+def end_loss(walk: Walk, length: int) -> float:
     """Mean squared distance of where the student's own strides end from where its teacher's path does."""
-    walk = Walk(student, training, paths, by)
     begins = torch.zeros(walk.batch, dtype=torch.long)
     x = walk.on_path(begins)
     for begin in range(0, GRID, length):
         x = walk.step(x, begins + begin, begins + begin + length)
-    return walk.mean((x - paths.states[-1]).square()).item()
+    return walk.mean((x - walk.paths.states[-1]).square()).item()
 
 
 def _drawn_strides(batch: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -102,7 +82,10 @@ def _drawn_strides(batch: tuple[int, int]) -> tuple[Tensor, Tensor]:
 
 
 class Walk:
-    """A student beside a batch of paths. Strides are given for every block (B, blocks), in numbers of the grid."""
+    """A student beside a batch of paths. Strides are given for every block (B, blocks), in numbers of the grid.
+
+    ``by`` is ``velocities``, or that compiled.
+    """
 
     def __init__(
         self, student: Generator, training: TransformerTraining, paths: Paths, by: Callable[..., Tensor] = velocities
@@ -154,14 +137,12 @@ class Walk:
         return start, start - self._grid[ends]
 
     def _velocity(self, x: Tensor, start: Tensor, stride: Tensor) -> Tensor:
-        paths = self.paths
+        past, ahead, free = self.paths.past, self.paths.ahead, self.paths.free
+        clean = torch.zeros_like(start)
         with torch.autocast(self.device.type, torch.bfloat16):
             prompt = self.student.read(self._tokens)
-            told = start * paths.free, stride * paths.free
-            clean = torch.zeros_like(start)
-            return self.by(
-                self.student.transformer, x, told[0], paths.past, clean, prompt, paths.ahead, told[1]
-            ).float()
+            found = self.by(self.student.transformer, x, start * free, past, clean, prompt, ahead, stride * free)
+        return found.float()
 
     def _states(self, numbers: Tensor) -> Tensor:
         """The path's states at numbers of the grid, of every frame (B, F)."""

@@ -93,19 +93,14 @@ def train_autoencoder(
     return run
 
 
-def _loss(
-    model: Autoencoder, pixels: Tensor, change: Callable[[Tensor], Tensor], held_to: Encoder | None = None
-) -> Tensor:
+def _loss(model: Autoencoder, pixels: Tensor, change: Callable[[Tensor], Tensor], held_to: Encoder | None) -> Tensor:
     # Half precision is two to three times as fast, on graphics cards and on the CPUs that know bfloat16.
     with torch.autocast(pixels.device.type, torch.bfloat16):
         latents = _encoded(model, pixels)
-        decoded = _decoded(model, on_sphere(change(latents)), LATENT_NOISE)
-        loss = reconstruction_loss(decoded.float(), change(pixels))
-        if held_to is not None:
-            with torch.no_grad():
-                before = held_to(pixels)
-            loss = loss + HELD * F.mse_loss(latents.float(), before.float())
-    return loss
+        decoded = _decoded(model, on_sphere(change(latents)))
+        before = None if held_to is None else held_to(pixels)
+    loss = reconstruction_loss(decoded.float(), change(pixels))
+    return loss if before is None else loss + HELD * F.mse_loss(latents.float(), before.float())
 
 
 def _measured(model: Autoencoder, clips: Tensor, held_to: Encoder | None) -> dict[str, float]:
@@ -146,8 +141,8 @@ def _encoded(model: Autoencoder, pixels: Tensor) -> Tensor:
     return (_compiled_encode if _pays(pixels) else Autoencoder.encode)(model, pixels)
 
 
-def _decoded(model: Autoencoder, latents: Tensor, noise: float) -> Tensor:
-    deviation = noise * torch.rand(len(latents), 1, 1, 1, 1, device=latents.device)
+def _decoded(model: Autoencoder, latents: Tensor) -> Tensor:
+    deviation = LATENT_NOISE * torch.rand(len(latents), 1, 1, 1, 1, device=latents.device)
     disturbed = latents + deviation * torch.randn_like(latents)
     return (_compiled_decode if _pays(latents) else Autoencoder.decode)(model, disturbed)
 

@@ -123,20 +123,24 @@ def test_a_perfect_student_has_no_error(teaching, training, run, monkeypatch):
         end = (levels[..., None] - strides[..., None] - grid).abs().argmin(-1)
         return (noisy - paths.states[(end, *rows)]) / strides[..., None, None, None]
 
-    assert exam_loss(run.model, training, paths, 2) > 1e-3
-    assert end_loss(run.model, training, paths, 2) > 1e-3
-    assert exam_loss(run.model, training, paths, 2, knowing) < 1e-8
-    assert end_loss(run.model, training, paths, 2, knowing) < 1e-8
+    assert exam_loss(Walk(run.model, training, paths), 2) > 1e-3
+    assert end_loss(Walk(run.model, training, paths), 2) > 1e-3
+    assert exam_loss(Walk(run.model, training, paths, knowing), 2) < 1e-8
+    assert end_loss(Walk(run.model, training, paths, knowing), 2) < 1e-8
     monkeypatch.setattr(strides, "ANYWHERE", 0.0)
     for share in (0.0, 1.0):
         monkeypatch.setattr(strides, "ARRIVED", share)
-        assert stride_loss(run.model, training, paths, knowing) < 1e-8
+        assert stride_loss(Walk(run.model, training, paths, knowing)) < 1e-8
 
 
 def test_a_stride_can_begin_where_the_one_before_it_led(run, training, teaching):
     """What has none before it begins on the path, in noise."""
     paths = teaching.exam()
-    lost = lambda model, noisy, *_: torch.ones_like(noisy)  # noqa: E731 - goes the same way wherever it is
+
+    def lost(model, noisy, *_):
+        """Goes the same way wherever it is."""
+        return torch.ones_like(noisy)
+
     walk = Walk(run.model, training, paths, lost)
     begins = torch.zeros(walk.batch, dtype=torch.long)
     begins[:, 1] = 4
@@ -151,14 +155,14 @@ def test_the_student_learns_a_path(teacher, training, teaching):
     student = Generator(replace(teacher.config, transformer=replace(teacher.config.transformer, strides=True)))
     student.load_state_dict(teacher.state_dict(), strict=False)
     paths = teaching.exam()
-    before = exam_loss(student, training, paths, 4)
+    before = exam_loss(Walk(student, training, paths), 4)
     optimiser = torch.optim.Adam(student.parameters(), 3e-3)
     for _ in range(15):
-        stride_loss(student, training, paths).backward()
+        stride_loss(Walk(student, training, paths)).backward()
         optimiser.step()
         optimiser.zero_grad()
     with torch.no_grad():
-        assert exam_loss(student, training, paths, 4) < 0.8 * before
+        assert exam_loss(Walk(student, training, paths), 4) < 0.8 * before
 
 
 def test_its_own_past_is_what_it_makes(teaching):
@@ -191,7 +195,7 @@ def test_blocks_are_told_their_own_strides(run, training, teaching, monkeypatch)
     monkeypatch.setattr(strides, "ARRIVED", 0.0)
     grid = schedule(GRID, run.model.config.shift)
     for _ in range(20):
-        stride_loss(run.model, training, paths, spying)
+        stride_loss(Walk(run.model, training, paths, spying))
     levels, lengths = (torch.cat(some) for some in zip(*seen, strict=True))
     assert Blocks(5, TINY.transformer.block).of_frame == [0, 1, 1, 1, 2]
     assert torch.equal(lengths[:, 1], lengths[:, 3]) and not torch.equal(lengths[:, 0], lengths[:, 1])
